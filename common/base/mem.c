@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: ISC
+ * Copyright (c) 2026 The mtakit authors */
+/* Allocation that ends the program with EX_TEMPFAIL when memory is gone. */
+#include "base/mem.h"
+
+#include "base/msg.h"
+
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+
+static void *
+checked(void *p, size_t size)
+{
+	if (!p && size)
+		msg_die(EX_TEMPFAIL, "allocate %zu bytes: out of memory", size);
+	return p;
+}
+
+static size_t
+product(size_t count, size_t size)
+{
+	if (size && count > SIZE_MAX / size)
+		msg_die(EX_TEMPFAIL, "allocate %zu times %zu bytes: out of memory", count, size);
+	return count * size;
+}
+
+void *
+mem_alloc(size_t size)
+{
+	return checked(malloc(size ? size : 1), size);
+}
+
+void *
+mem_zalloc(size_t size)
+{
+	return checked(calloc(1, size ? size : 1), size);
+}
+
+void *
+mem_array(size_t count, size_t size)
+{
+	return mem_zalloc(product(count, size));
+}
+
+void *
+mem_resize(void *p, size_t count, size_t size)
+{
+	size_t n = product(count, size);
+
+	return checked(realloc(p, n ? n : 1), n);
+}
+
+char *
+mem_strndup(const char *s, size_t n)
+{
+	size_t len = strnlen(s, n);
+	char *p = mem_alloc(len + 1);
+
+	memcpy(p, s, len);
+	p[len] = '\0';
+	return p;
+}
+
+char *
+mem_strdup(const char *s)
+{
+	return mem_strndup(s, strlen(s));
+}
