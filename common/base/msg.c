@@ -67,7 +67,7 @@ msg_clean(char *s, size_t n)
 	}
 }
 
-static void
+static void __attribute__((format(printf, 1, 0)))
 emit(const char *fmt, va_list ap)
 {
 	char line[4096]; /* no allocation here: this also reports that memory is gone */

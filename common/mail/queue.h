@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: ISC
+ * Copyright (c) 2026 The mtakit authors */
+/* The file-system queue (contract 2, mtaqueue(5)). */
+#ifndef MAIL_QUEUE_H
+#define MAIL_QUEUE_H
+#include "base/buf.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#define QUEUE_ID_MAX 20
+
+/* IN_ORDER of the life of a message; also the names of the directories. */
+enum queue_name { QUEUE_INCOMING, QUEUE_ACTIVE, QUEUE_DEFERRED, QUEUE_HOLD, QUEUE_CORRUPT, QUEUE_NAMES };
+extern const char *const queue_names[QUEUE_NAMES];
+
+struct queue {
+	char *dir;
+	int fd[QUEUE_NAMES];      /* O_PATH descriptors of the directories */
+	int tmp, defer;           /* queue/tmp, queue/defer */
+	int top;
+};
+
+/* Opens the directories; create makes those that are missing (0700, 0755 for the top). 0, -1 with err. */
+int queue_open(struct queue *q, const char *dir, bool create, struct buf *err);
+void queue_close(struct queue *q);
+
+/* A new ID: time in microseconds and 40 random bits, in an alphabet without vowels that sorts as ASCII: 17 characters. */
+void queue_id_new(char id[QUEUE_ID_MAX + 1]);
+/* The time in an ID, microseconds since 1970; -1 when it is not one of ours. */
+int64_t queue_id_time(const char *id);
+
+struct queue_rcpt {
+	char *addr;               /* without brackets */
+	char *params;             /* "orcpt=... notify=...", "" for none */
+	char status;              /* T D B X */
+	uint64_t status_at;       /* offset of the status letter in the file */
+};
+
+struct queue_envelope {
+	char id[QUEUE_ID_MAX + 1];
+	int64_t time;             /* microseconds */
+	char *sender;             /* "" is the null sender */
+	char *opt;                /* name=value text, "" for none; read with envelope_param */
+	char *from;
+	struct queue_rcpt *rcpt;
+	size_t rcpts;
+	uint64_t content;         /* offset and */
+	uint64_t size;            /* size of the content in bytes */
+	size_t todo;              /* recipients with status T */
+};
+void queue_envelope_free(struct queue_envelope *e);
+/* Adds a recipient; copies. */
+void queue_envelope_rcpt(struct queue_envelope *e, const char *addr, const char *params);
+
+/* Writing one message. The whole of a small message is written by one write(2). */
+struct queue_writer;
+/* Gives e->id (new, when it is empty) and e->time (now, when 0). Nothing is on disk yet. NULL with err. */
+struct queue_writer *queue_write_begin(struct queue *q, struct queue_envelope *e, struct buf *err);
+int queue_write(struct queue_writer *w, const void *data, size_t n);          /* content, LF line ends; 0 or -1 (errno) */
+int queue_write_fd(struct queue_writer *w, int fd, off_t at, uint64_t n);     /* content from a file */
+uint64_t queue_write_size(const struct queue_writer *w);
+/* Durable and visible in queue 'where' (QUEUE_INCOMING or QUEUE_HOLD); id as it is at last (it changes should it be taken).
+ * 0: it may be acknowledged. -1 with err: nothing is left. Frees w either way. */
+int queue_write_commit(struct queue_writer **w, enum queue_name where, char id[QUEUE_ID_MAX + 1], struct buf *err);
+void queue_write_abort(struct queue_writer **w);
+
+/* Opens a queue file: only a regular file with one link, no symbolic link, owner as the directory's. Descriptor, or -1 with
+ * errno (ENOENT: not there; ELOOP, EINVAL: not a queue file). rw: for queue_mark. */
+int queue_open_file(struct queue *q, enum queue_name where, const char *id, bool rw);
+/* Reads the envelope of an open queue file. max_rcpts: no more recipients are kept in e than that (0: all) and
+ * *more (may be NULL) tells that some with status T were left out. -1 with err: truncated or malformed. */
+int queue_read(int fd, struct queue_envelope *e, size_t max_rcpts, bool *more, struct buf *err);
+/* Flips a recipient's status: one byte by pwrite. Not synced: a crash may deliver again, never lose. */
+int queue_mark(int fd, uint64_t status_at, char status);
+/* Atomic rename between queues. 0 or -1 with errno. */
+int queue_move(struct queue *q, enum queue_name from, enum queue_name to, const char *id);
+/* Calls f for each ID of a queue in directory order until it returns non-zero (returned); names that are no IDs are passed over. */
+int queue_scan(struct queue *q, enum queue_name where, int (*f)(void *arg, const char *id), void *arg, struct buf *err);
+/* Where a message is now; -1 nowhere. */
+int queue_find(struct queue *q, const char *id);
+
+/* queue/defer/ID: one line a recipient and attempt: "<unix time> <dsn> <address> text". */
+struct queue_reason { int64_t time; char dsn[12]; char *addr; char *text; };
+int queue_defer_add(struct queue *q, const char *id, const char *addr, const char *dsn, const char *text);
+int queue_defer_read(struct queue *q, const char *id, struct queue_reason **list, size_t *n);
+void queue_reasons_free(struct queue_reason **list, size_t n);
+void queue_defer_remove(struct queue *q, const char *id);
+#endif

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: ISC
+ * Copyright (c) 2026 The mtakit authors */
+/* Child processes: run without a shell, as a given user, with a clean environment and no
+ * descriptor but those named. */
+#ifndef SYS_PROC_H
+#define SYS_PROC_H
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct proc {
+	char *const *argv;        /* argv[0] has a '/', or is looked for in path */
+	char *const *envp;        /* NULL: PATH=/usr/local/bin:/usr/bin:/bin only, and TZ, LANG where set */
+	const char *path;         /* directories tried for argv[0], colon-separated; NULL: the caller's own directory, then PATH */
+	const char *dir;          /* working directory; NULL: unchanged */
+	int in, out, err;         /* become 0, 1, 2; -1: /dev/null */
+	const char *user;         /* as root: become this user; NULL: no change unless uid is set */
+	uid_t uid; gid_t gid;     /* as root: become these; (uid_t)-1: no change */
+};
+
+/* Forks and execs; the exec's failure is reported: -1 with errno, nothing left running. */
+pid_t proc_spawn(const struct proc *p);
+/* Becomes uid/gid with the groups of user (or none but gid): permanently. 0 or -1 with errno. */
+int proc_become(const char *user, uid_t uid, gid_t gid);
+/* Opens /dev/null on any of descriptors 0-2 that is closed: first thing in main(). */
+void proc_sane_fds(void);
+/* Splits a command line of main.cf into words: blanks separate, { } group, no shell meaning. NULL-terminated; free with proc_free_argv. */
+char **proc_split(const char *command);
+void proc_free_argv(char ***argv);
+/* Locks the process down: no new privileges, no core of secrets (PR_SET_NO_NEW_PRIVS, dumpable off). */
+void proc_harden(void);
+#endif

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: ISC
+ * Copyright (c) 2026 The mtakit authors */
+/* Contract 1: how a server gets its connection, all five ways, and the pool of pre-forked
+ * workers behind an accept loop.
+ *   LISTEN_FDS/LISTEN_PID   listening sockets passed by systemd (a connected one: one session)
+ *   standard input          a listening socket (inetd wait): accept loop; connected socket (nowait): one session
+ *   -l host:port, -l port, -l unix:/path, each also as -l tls:...   bind, then accept loop
+ *   anything else           one session on standard input and output
+ */
+#ifndef SYS_SERVER_H
+#define SYS_SERVER_H
+#include "base/buf.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/socket.h>
+#include <sys/types.h>
+
+struct server_peer {
+	int rfd, wfd;             /* equal for a socket */
+	struct sockaddr_storage addr, local;  /* ss_family AF_UNSPEC on a pipe or terminal */
+	char text[64];            /* "192.0.2.1", "2001:db8::1", "unix", or "stdin" */
+	char local_text[64];
+	int port, local_port;     /* 0 when there is none */
+	uid_t uid;                /* AF_UNIX: the peer's, from SO_PEERCRED; else (uid_t)-1 */
+	pid_t pid;                /* AF_UNIX: the peer's; else 0 */
+	bool tls;                 /* TLS from the first byte */
+	bool terminal;            /* rfd is a terminal or pipe: a session typed by hand */
+};
+
+struct server_limits {
+	int process_limit;        /* most workers (default_process_limit) */
+	int min_idle;             /* idle workers kept ready; at least 1 */
+	int max_use;              /* sessions a worker serves before it is replaced; 0: no limit */
+	int64_t max_idle;         /* seconds an idle worker beyond min_idle lives */
+	int64_t fork_delay;       /* seconds before a worker that died is replaced, and after a failed fork */
+	int per_client;           /* connections at once from one address; 0: no limit */
+	bool require_tls;         /* -S: every socket speaks TLS from the first byte */
+	const char *user;         /* started as root: workers become this user (supplementary groups too); NULL: no change */
+	const char *chroot;       /* NULL: none */
+};
+
+struct server {
+	const char *name;         /* for messages */
+	struct server_limits limits;
+	char **listen;            /* the -l arguments, NULL-terminated; may be NULL */
+	const char *interfaces;   /* hosts for a bare port in -l (inet_interfaces), blank-separated; "all" = any */
+	bool ipv4, ipv6;          /* for "all" and names (inet_protocols) */
+	mode_t unix_mode;         /* of a unix: socket file, e.g. 0666 */
+	void *arg;
+	/* In the parent before the first fork and after SIGHUP: read config, maps, keys. 0, or -1: keep what was. */
+	int (*setup)(void *arg);
+	/* In each new worker after it has dropped its privileges, before its first accept. May be NULL. */
+	void (*worker)(void *arg);
+	/* One session. The callee does not close the descriptors of peer. */
+	void (*session)(void *arg, const struct server_peer *peer);
+	/* The client is over per_client: say so in the protocol's words. May be NULL. */
+	void (*refuse)(void *arg, const struct server_peer *peer);
+	/* Run in the parent when a worker asks by server_ask (privileged monitor); NULL: none. Forks if it may block. */
+	void (*monitor)(void *arg, int fd, const void *request, size_t n);
+	/* One line a start, stop, dead worker ("W..." warnings are the program's to print). */
+	void (*log)(void *arg, const char *line);
+};
+
+/* Serves until SIGTERM or (one session) until it is over. Returns a sysexits status. */
+int server_run(struct server *s);
+/* In a worker: SIGTERM or SIGHUP has come; end after the reply that is under way. */
+bool server_stopping(void);
+/* In a worker: sends request (at most 4096 bytes) and a descriptor (or -1) to the parent's monitor. 0 or -1. */
+int server_ask(const void *request, size_t n, int fd);
+#endif
