@@ -48,7 +48,7 @@ build-fuzz/%: t/fuzz/%.c $(wildcard common/base/*.c common/syntax/*.c)
 	$(CLANG) -std=c17 $(CPPFLAGS) $(FUZZFLAGS) -o $@ $< $(wildcard common/base/*.c common/syntax/*.c)
 
 deps:
-	@sh t/deps.sh
+	@sh t/deps.sh build test
 
 test-build: all $(UNITS:%=$O/t/unit/%) $(HELPERS)
 
@@ -60,7 +60,8 @@ T = --exec '' $(UNITS:%=$O/t/unit/%) $(wildcard t/*.t)
 test-long: test
 	@MTA_BUILD=$(CURDIR)/$O prove --exec '' $(wildcard t/long/*.t)
 
-demo: deps
+demo:
+	@sh t/deps.sh build
 	@$(MAKE) -j$(JOBS) all
 	@MTA_BUILD=$(CURDIR)/$O KEEP=$(KEEP) sh t/demo.sh
 
