@@ -29,6 +29,7 @@
 #include <stdint.h>
 
 #define AGENT_PACKET 65536
+#define AGENT_TEXT 4000           /* the text of a result is cut after that many bytes */
 
 enum agent_status { AGENT_SENT, AGENT_DEFERRED, AGENT_BOUNCED };
 extern const char *const agent_status_names[];       /* "sent", "deferred", "bounced" */
@@ -41,7 +42,10 @@ struct agent_job {
 	struct agent_rcpt *rcpt;
 	size_t rcpts;
 	int fd;                   /* the message; -1: none */
+	char *block;              /* private: what was parsed; the strings above then point into it */
+	size_t block_size, rcpt_cap;
 };
+#define AGENT_JOB_INIT { .fd = -1 }
 
 struct agent_result {
 	enum agent_status status;
@@ -50,22 +54,32 @@ struct agent_result {
 	char *relay;              /* "" when not given */
 	char *delays;
 	char *text;
+	char *block;              /* private: holds the strings */
 };
 
-void agent_job_free(struct agent_job *j);            /* closes fd */
-/* Text of a job into out (max AGENT_PACKET), and back. -1 with *err. */
+/* Closes fd; frees what a parse made (the strings of a job that the caller filled in are the caller's). */
+void agent_job_free(struct agent_job *j);
+/* Appends the text of a job to out (max AGENT_PACKET); NULL strings count as "". -1: it does not fit, or a line feed or
+ * control character stands in a string (out is then as it was). */
 int agent_job_format(const struct agent_job *j, struct buf *out);
+/* The other way. j is AGENT_JOB_INIT or of an earlier parse: its memory is used again, its fd is left alone. -1 with *err. */
 int agent_job_parse(struct agent_job *j, const char *text, size_t n, const char **err);
-/* A result line (also what an agent run by hand prints), and back. Control characters in text become blanks. */
+/* A result line with its LF (also what an agent run by hand prints), and back (n without LF). Control characters in text
+ * become blanks; the first digit of dsn is made to agree with status (4.7.1 for a deferral by 5.7.1); a dsn that is none
+ * becomes X.0.0. relay, delays and text may be NULL. r of an earlier parse, or zeroes. */
 int agent_result_format(struct buf *out, enum agent_status status, const char *dsn, const char *addr, const char *relay, const char *delays, const char *text);
 int agent_result_parse(struct agent_result *r, const char *line, size_t n, const char **err);
 void agent_result_free(struct agent_result *r);
 
-/* The agent's side. Waits for a job on sock (blocking). 1, 0 at the end, -1 error. */
+/* The agent's side. Waits for a job on sock (blocking). j as for agent_job_parse; the message of the job before is closed.
+ * 1, 0 at the end, -1 error (errno; EBADMSG: not a job). */
 int agent_receive(int sock, struct agent_job *j);
-/* Collects results; sends packets as they fill, and "done" with agent_done. */
+/* Collects results; sends packets as they fill, and the rest with "done" in agent_reply_done. */
 struct agent_reply { int sock; struct buf packet; bool failed; int worst; };
 void agent_reply_init(struct agent_reply *r, int sock);              /* sock -1: prints to standard output */
 int agent_reply_add(struct agent_reply *r, enum agent_status status, const char *dsn, const char *addr, const char *relay, const char *delays, const char *text);
-int agent_reply_done(struct agent_reply *r);         /* returns the exit status of the one-shot form (sysexits) */
+/* Ends the job; returns the exit status of the one-shot form (sysexits): 0 all sent, EX_TEMPFAIL when any is deferred or the
+ * results could not be written, EX_NOUSER when all that failed are unknown (5.1.1), EX_UNAVAILABLE. r is ready for the next job. */
+int agent_reply_done(struct agent_reply *r);
+void agent_reply_free(struct agent_reply *r);
 #endif
