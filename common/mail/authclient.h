@@ -22,15 +22,16 @@ struct auth_request {
 };
 struct auth_result {
 	struct buf user;          /* AUTH_OK: the user as mtaauth names it */
-	struct buf fields;        /* AUTH_OK: the other fields (uid= gid= home= mail= ...), tab-separated */
+	struct buf fields;        /* AUTH_OK: all fields (user= uid= gid= home= mail= ...), tab-separated; read with auth_field */
 	struct buf text;          /* AUTH_CONTINUE: base64 challenge; AUTH_FAIL, AUTH_TEMPFAIL: why */
 	uint32_t id;              /* of the request, for AUTH_CONTINUE and master requests */
-	bool temporary;           /* AUTH_FAIL with "temp" */
+	bool temporary;           /* AUTH_TEMPFAIL because the server said so ("temp"), not because it could not be reached */
 };
 void auth_result_init(struct auth_result *r);
 void auth_result_free(struct auth_result *r);
 
-struct authclient *authclient_new(const char *socket_path);  /* connects at the first request */
+/* socket_path: a path, or inet:host:port. Connects at the first request. */
+struct authclient *authclient_new(const char *socket_path);
 void authclient_free(struct authclient **a);
 /* Mechanisms the server offers: blank-separated, upper case; NULL when it cannot be asked (err). */
 const char *authclient_mechs(struct authclient *a, int64_t deadline, struct buf *err);
@@ -39,8 +40,9 @@ int authclient_start(struct authclient *a, const struct auth_request *req, int64
 int authclient_continue(struct authclient *a, uint32_t id, const char *resp, int64_t deadline, struct auth_result *res);
 /* USER name and password in one step: mechanism PLAIN. */
 int authclient_plain(struct authclient *a, const struct auth_request *req, const char *user, const char *password, int64_t deadline, struct auth_result *res);
-/* The connection's process ID, CUID and cookie of the server, for a master request (privileged monitors). */
+/* "PID\tCUID\tCOOKIE": the CPID that was sent, and the server's CUID and COOKIE of this connection, for a master request
+ * (REQUEST <its id> <PID> <id of the AUTH> <COOKIE>; privileged monitors). "" before the first request. */
 const char *authclient_cookie(const struct authclient *a);
-/* Value of name in tab-separated fields. 1 or 0. */
+/* Appends the value of name in tab-separated fields, without the protocol's escapes, to out (may be NULL). 1 or 0. */
 int auth_field(const char *fields, const char *name, struct buf *out);
 #endif
