@@ -12,15 +12,20 @@
 
 #define QUEUE_ID_MAX 20
 
-/* IN_ORDER of the life of a message; also the names of the directories. */
-enum queue_name { QUEUE_INCOMING, QUEUE_ACTIVE, QUEUE_DEFERRED, QUEUE_HOLD, QUEUE_CORRUPT, QUEUE_NAMES };
+/* In the order of a message's life; also the names of the directories. trash: deleted, can be brought back for a while. */
+enum queue_name { QUEUE_INCOMING, QUEUE_ACTIVE, QUEUE_DEFERRED, QUEUE_HOLD, QUEUE_CORRUPT, QUEUE_TRASH, QUEUE_NAMES };
 extern const char *const queue_names[QUEUE_NAMES];
+
+struct queue_writer;
 
 struct queue {
 	char *dir;
 	int fd[QUEUE_NAMES];      /* O_PATH descriptors of the directories */
 	int tmp, defer;           /* queue/tmp, queue/defer */
 	int top;
+	uid_t owner; gid_t group; /* of incoming/: all queue files are theirs */
+	bool chown;               /* we are root and the owner is not: new files are given to it */
+	struct queue_writer *spare; /* the last message's writer, kept for the next */
 };
 
 /* Opens the directories; create makes those that are missing (0700, 0755 for the top). 0, -1 with err. */
@@ -33,8 +38,8 @@ void queue_id_new(char id[QUEUE_ID_MAX + 1]);
 int64_t queue_id_time(const char *id);
 
 struct queue_rcpt {
-	char *addr;               /* without brackets */
-	char *params;             /* "orcpt=... notify=...", "" for none */
+	char *addr;               /* without brackets; belongs to the envelope, never free()d alone */
+	char *params;             /* "orcpt=... notify=...", "" for none; likewise */
 	char status;              /* T D B X */
 	uint64_t status_at;       /* offset of the status letter in the file */
 };
@@ -49,15 +54,15 @@ struct queue_envelope {
 	size_t rcpts;
 	uint64_t content;         /* offset and */
 	uint64_t size;            /* size of the content in bytes */
-	size_t todo;              /* recipients with status T */
+	size_t todo;              /* recipients with status T in the file, also those that max_rcpts left out */
 };
 void queue_envelope_free(struct queue_envelope *e);
 /* Adds a recipient; copies. */
 void queue_envelope_rcpt(struct queue_envelope *e, const char *addr, const char *params);
 
-/* Writing one message. The whole of a small message is written by one write(2). */
-struct queue_writer;
-/* Gives e->id (new, when it is empty) and e->time (now, when 0). Nothing is on disk yet. NULL with err. */
+/* Writing one message. The whole of a small message is written by one write(2). An address or option that cannot stand on
+ * a line of the queue file (a control character) is an error. Files are made 0600. A program ignores SIGXFSZ.
+ * Gives e->id (new, when it is empty) and e->time (now, when 0). Nothing is on disk yet. NULL with err. */
 struct queue_writer *queue_write_begin(struct queue *q, struct queue_envelope *e, struct buf *err);
 int queue_write(struct queue_writer *w, const void *data, size_t n);          /* content, LF line ends; 0 or -1 (errno) */
 int queue_write_fd(struct queue_writer *w, int fd, off_t at, uint64_t n);     /* content from a file */
@@ -70,8 +75,9 @@ void queue_write_abort(struct queue_writer **w);
 /* Opens a queue file: only a regular file with one link, no symbolic link, owner as the directory's. Descriptor, or -1 with
  * errno (ENOENT: not there; ELOOP, EINVAL: not a queue file). rw: for queue_mark. */
 int queue_open_file(struct queue *q, enum queue_name where, const char *id, bool rw);
-/* Reads the envelope of an open queue file. max_rcpts: no more recipients are kept in e than that (0: all) and
- * *more (may be NULL) tells that some with status T were left out. -1 with err: truncated or malformed. */
+/* Reads the envelope of an open queue file. max_rcpts 0: all recipients; else only recipients with status T are kept, at
+ * most that many, and *more (may be NULL) tells that some were left out. -1 with err: truncated, longer than it says, or
+ * malformed; e is then empty. Reads in pieces: memory is that of the recipients kept. */
 int queue_read(int fd, struct queue_envelope *e, size_t max_rcpts, bool *more, struct buf *err);
 /* Flips a recipient's status: one byte by pwrite. Not synced: a crash may deliver again, never lose. */
 int queue_mark(int fd, uint64_t status_at, char status);
@@ -79,12 +85,19 @@ int queue_mark(int fd, uint64_t status_at, char status);
 int queue_move(struct queue *q, enum queue_name from, enum queue_name to, const char *id);
 /* Calls f for each ID of a queue in directory order until it returns non-zero (returned); names that are no IDs are passed over. */
 int queue_scan(struct queue *q, enum queue_name where, int (*f)(void *arg, const char *id), void *arg, struct buf *err);
-/* Where a message is now; -1 nowhere. */
+/* Where a message is now (enum queue_name); -1 nowhere. */
 int queue_find(struct queue *q, const char *id);
+/* Unlinks a queue file and its reasons. 0 or -1 with errno. */
+int queue_remove(struct queue *q, enum queue_name where, const char *id);
 
-/* queue/defer/ID: one line a recipient and attempt: "<unix time> <dsn> <address> text". */
+/* queue/defer/ID: one line a recipient and attempt: "<unix time> <dsn> <<address>> text". When the file passes 4 MB it becomes
+ * ID.old (the one before that is dropped) and a new one begins, so it is bounded however often a message is tried. Not synced.
+ * queue_defer_format appends a line to out, for many in one queue_defer_append; queue_defer_add does both for one. */
 struct queue_reason { int64_t time; char dsn[12]; char *addr; char *text; };
+int queue_defer_format(struct buf *out, int64_t unix_seconds, const char *addr, const char *dsn, const char *text);
+int queue_defer_append(struct queue *q, const char *id, const char *lines, size_t n);
 int queue_defer_add(struct queue *q, const char *id, const char *addr, const char *dsn, const char *text);
+/* All attempts, the oldest first; a line that cannot be read is passed over. 0 (also when there are none), -1 with errno. */
 int queue_defer_read(struct queue *q, const char *id, struct queue_reason **list, size_t *n);
 void queue_reasons_free(struct queue_reason **list, size_t n);
 void queue_defer_remove(struct queue *q, const char *id);
