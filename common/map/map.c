@@ -23,12 +23,16 @@ struct maplist {
 
 /* What the names of types mean; sorted. */
 static const struct { const char *type; const struct map_driver *driver; } types[] = {
+	{ "btree", &map_tdb },
 	{ "cidr", &map_cidr },
 	{ "environ", &map_environ },
 	{ "fail", &map_fail },
+	{ "hash", &map_tdb },
 	{ "inline", &map_inline },
 	{ "proxy", NULL },        /* the table itself, opened here */
+	{ "regexp", &map_regexp },
 	{ "static", &map_static },
+	{ "tdb", &map_tdb },
 	{ "texthash", &map_texthash },
 	{ "unix", &map_unix },
 };
