@@ -13,8 +13,8 @@
 enum header_event {
 	HEADER_MORE,      /* needs more bytes: feed again */
 	HEADER_FIELD,     /* h->name, h->value hold a field */
-	HEADER_END,       /* the header is over; h->rest is where the body begins in the fed bytes */
-	HEADER_LONG,      /* the field passes max: reported once, its rest is skipped */
+	HEADER_END,       /* the header is over (also on each later call); h->blank, h->rest */
+	HEADER_LONG,      /* the field passes max: reported once with name and the start of value, its rest is skipped */
 };
 
 struct header {
@@ -24,10 +24,10 @@ struct header {
 	const char *value;        /* after the colon and blanks; folds are still in it */
 	size_t value_len;
 	bool blank;               /* with HEADER_END: an empty line ended it (not a body line without one) */
-	size_t rest;
+	size_t rest;              /* with HEADER_END: where the body begins, counted from the first byte ever fed */
 	/* private */
 	int state;
-	size_t total;
+	size_t start, total;
 };
 
 void header_init(struct header *h, size_t max_field);
