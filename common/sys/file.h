@@ -18,11 +18,12 @@ int file_temp(int dirfd, mode_t mode, char name[40]);
 /* Gives an open file_temp file its name in dirfd (linkat, or rename of tempname in tempdir); EEXIST when it is taken. */
 int file_link(int fd, int tempdir, const char *tempname, int dirfd, const char *name);
 /* fsync of the file, and of the directory on file systems where a file's fsync is not known to make its new name
- * durable (known: ext2/3/4, xfs, btrfs, tmpfs). 0 or -1 with errno. */
+ * durable (known: ext2/3/4, xfs, btrfs, tmpfs). dirfd -1: the file alone. 0 or -1 with errno. */
 int file_sync(int fd, int dirfd);
 int file_write_all(int fd, const void *data, size_t n);           /* 0 or -1 with errno; EINTR and short writes handled */
 int file_pwrite_all(int fd, const void *data, size_t n, off_t at);
-/* Copies n bytes from in at offset to out's position: copy_file_range, sendfile or read/write. 0 or -1. */
+/* Copies n bytes from in at offset to out's position: copy_file_range, sendfile or read/write. 0 or -1 with errno
+ * (EIO when in is shorter). */
 int file_copy(int out, int in, off_t at, uint64_t n);
 /* Whole regular file into out (bounded by out->max). 0 or -1 with errno (EFBIG past max). */
 int file_read(int dirfd, const char *path, struct buf *out);

@@ -20,11 +20,13 @@ struct proc {
 
 /* Forks and execs; the exec's failure is reported: -1 with errno, nothing left running. */
 pid_t proc_spawn(const struct proc *p);
-/* Becomes uid/gid with the groups of user (or none but gid): permanently. 0 or -1 with errno. */
+/* Becomes uid/gid with the groups of user (or none but gid): permanently. uid (uid_t)-1: those of user. Not root: 0
+ * when this is the user already. 0 or -1 with errno (EINVAL: no such user). */
 int proc_become(const char *user, uid_t uid, gid_t gid);
 /* Opens /dev/null on any of descriptors 0-2 that is closed: first thing in main(). */
 void proc_sane_fds(void);
-/* Splits a command line of main.cf into words: blanks separate, { } group, no shell meaning. NULL-terminated; free with proc_free_argv. */
+/* Splits a command line of main.cf into words: blanks separate, { } around a word group, no shell meaning; a ${...}
+ * inside a word stays together. NULL-terminated; free with proc_free_argv. NULL when a brace has no partner. */
 char **proc_split(const char *command);
 void proc_free_argv(char ***argv);
 /* Locks the process down: no new privileges, no core of secrets (PR_SET_NO_NEW_PRIVS, dumpable off). */
