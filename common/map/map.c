@@ -202,17 +202,32 @@ maplist_close(struct maplist **lp)
 	*lp = NULL;
 }
 
-int
-maplist_find(struct maplist *l, const char *key, struct buf *out, struct buf *err)
+static int
+find(struct maplist *l, const char *key, bool part, struct buf *out, struct buf *err)
 {
 	for (size_t i = 0; i < l->n; i++) {
-		int r = map_find(l->map[i], key, out, err);
+		int r;
 
+		if (part && map_is_pattern(l->map[i]))
+			continue;
+		r = map_find(l->map[i], key, out, err);
 		l->last = l->map[i]->name;
 		if (r != MAP_ABSENT)
 			return r;
 	}
 	return MAP_ABSENT;
+}
+
+int
+maplist_find(struct maplist *l, const char *key, struct buf *out, struct buf *err)
+{
+	return find(l, key, false, out, err);
+}
+
+int
+maplist_find_part(struct maplist *l, const char *key, struct buf *out, struct buf *err)
+{
+	return find(l, key, true, out, err);
 }
 
 const char *

@@ -28,6 +28,8 @@ struct maplist;
 struct maplist *maplist_open(const char *value, struct buf *err);
 void maplist_close(struct maplist **l);
 int maplist_find(struct maplist *l, const char *key, struct buf *out, struct buf *err);
+/* The same for a key that is but a part of an address (user, @domain, domain): tables of patterns are passed over. */
+int maplist_find_part(struct maplist *l, const char *key, struct buf *out, struct buf *err);
 /* The table ("type:name") that answered the last lookup. */
 const char *maplist_last(const struct maplist *l);
 
