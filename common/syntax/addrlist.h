@@ -19,6 +19,7 @@ struct addrlist {
 	size_t n, at;
 	unsigned flags;           /* ADDRESS_UTF8, ADDRESS_NODOMAIN */
 	bool in_group;
+	bool bad;                 /* private: the last mailbox was wrong */
 };
 
 void addrlist_init(struct addrlist *l, const char *text, size_t n, unsigned flags);
