@@ -24,6 +24,12 @@ struct param {
 };
 extern const struct param param_table[];
 extern const size_t param_count;
+/* The row that says what name's value must be: its own; for lmtp_X that of smtp_X; for TRANSPORT_destination_concurrency_limit and
+ * the like that of default_...; for service_NAME and NAME_agent one of type RAW. NULL: a name of the user's own. */
+const struct param *param_find(const char *name);
+/* Checks an expanded value against its row; the number (BOOL 0 or 1, TIME seconds, SIZE bytes) into *out. 0, or -1
+ * with why: "\"5x\" is not a time (a number and one of s m h d w)". */
+int param_parse(const struct param *p, const char *value, int64_t *out, struct buf *why);
 
 struct config;
 
@@ -42,12 +48,17 @@ int64_t config_size(struct config *c, const char *name);   /* bytes */
 bool config_bool(struct config *c, const char *name);
 /* TRANSPORT_suffix (smtp_destination_concurrency_limit), else the parameter named def. Seconds for times. */
 int64_t config_transport(struct config *c, const char *transport, const char *suffix, const char *def);
-/* Any name, also the user's own (service_NAME, NAME_agent): NULL when not set and without default. */
+/* Any name, also the user's own (service_NAME, NAME_agent): NULL when not set and without default. Expanded, but for RAW rows
+ * and those two: they are command lines, split into words first and each word then expanded with config_expand. */
 const char *config_any(struct config *c, const char *name);
 /* Expands $name, ${name}, ${name?text}, ${name:text} in text, names from c, or first from extra(arg, name) when not NULL. */
 int config_expand(struct config *c, const char *text, const char *(*extra)(void *arg, const char *name), void *arg, struct buf *out, struct buf *err);
 /* Where name was set: "FILE:LINE", "command line", or NULL (default). */
 const char *config_where(const struct config *c, const char *name);
+/* The value as written, not expanded: what was set, else the default (computed ones too). NULL: no such name. */
+const char *config_raw(struct config *c, const char *name);
+/* Calls f for each name that is set and is not a row of the table. */
+void config_each_other(struct config *c, void (*f)(void *arg, const char *name, const char *raw), void *arg);
 
 /* The options every program has: -C dir, -o name=value. Programs collect them with these in their getopt loop, then call
  * config_from_options; a wrong configuration ends the program with EX_CONFIG and a message. */
