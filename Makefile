@@ -73,7 +73,7 @@ fuzz: deps
 	@$(MAKE) -j$(JOBS) $(FUZZERS:%=build-fuzz/%)
 	@set -e; for f in $(FUZZERS); do mkdir -p build-fuzz/corpus/$$f; echo "== $$f"; \
 	  build-fuzz/$$f -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=1024 -print_final_stats=1 \
-	    -verbosity=0 -artifact_prefix=build-fuzz/$$f. build-fuzz/corpus/$$f; done
+	    -verbosity=0 -artifact_prefix=build-fuzz/$$f. build-fuzz/corpus/$$f $$(ls -d t/fuzz/corpus/$$f 2>/dev/null); done
 
 lint:
 	sh t/lint.sh
