@@ -158,9 +158,23 @@ set_once(char **field, const struct envelope_line *l, struct buf *err)
 	return 0;
 }
 
+/* The name=value text of a line without the blanks around it. */
+static void
+trim(const char **text, size_t *n)
+{
+	while (*n && **text == ' ') {
+		++*text;
+		--*n;
+	}
+	while (*n && (*text)[*n - 1] == ' ')
+		--*n;
+}
+
 static int
 take_line(struct queue_envelope *e, const struct envelope_line *l, uint64_t at, size_t max_rcpts, bool *more, struct buf *err)
 {
+	const char *params = l->params ? l->params : "";
+	size_t params_len = l->params ? l->params_len : 0;
 	struct queue_rcpt *r;
 
 	switch (l->kind) {
@@ -186,7 +200,8 @@ take_line(struct queue_envelope *e, const struct envelope_line *l, uint64_t at, 
 			*more |= l->status == 'T';
 			return 0;
 		}
-		r = add_rcpt(e, l->value, l->value_len, l->params ? l->params : "", l->params_len);
+		trim(&params, &params_len);
+		r = add_rcpt(e, l->value, l->value_len, params, params_len);
 		r->status = l->status;
 		r->status_at = at + l->status_at;
 		return 0;
