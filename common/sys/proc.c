@@ -65,9 +65,10 @@ exec_search(const struct proc *p, char *const *envp)
 			buf_addc(&full, '/');
 			buf_adds(&full, p->argv[0]);
 			execve(full.data, p->argv, envp);
-			if (errno == EACCES)
+			/* a directory that we may not search is none where the program was found */
+			if (errno == EACCES && faccessat(AT_FDCWD, full.data, F_OK, AT_EACCESS) == 0)
 				why = EACCES;
-			else if (errno != ENOENT && errno != ENOTDIR)
+			else if (errno != EACCES && errno != ENOENT && errno != ENOTDIR)
 				return;
 		}
 		at += n + (at[n] == ':');

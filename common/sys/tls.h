@@ -20,16 +20,18 @@ struct tls_settings {
 	const char *key_file;     /* PEM; NULL: in cert_file */
 	const char *ca_file;      /* client: what to trust; NULL: the system's */
 	const char *ciphers;      /* NULL: OpenSSL's default */
-	const char *min_protocol; /* NULL: "TLSv1.2" */
+	const char *min_protocol; /* "TLSv1.2", "TLSv1.3" (also with Postfix's ">=" before it); NULL: "TLSv1.2" */
 	bool verify;              /* client: refuse a certificate that does not verify */
 };
 
-/* Call in the parent, before forking workers. NULL with err (a text in a static or err buffer). */
+/* Call in the parent, before forking workers. NULL with err, such as "load certificate /etc/mta/cert.pem: No such file or
+ * directory". */
 struct tls_context *tls_server_new(const struct tls_settings *s, struct buf *err);
 struct tls_context *tls_client_new(const struct tls_settings *s, struct buf *err);
 void tls_context_free(struct tls_context **ctx);
-/* Stats the certificate and key files; loads them again when they have changed (the old ones stay when the
- * new ones cannot be loaded: -1 with err). Cheap enough to call before each handshake. */
+/* Stats the certificate and key files; loads them again when they have changed: 1 loaded, 0 nothing changed, -1 with
+ * err, once for each change (the old ones stay in use). Cheap enough to call before each handshake. A worker that may not
+ * read the files leaves it to its parent (0): see refresh in server.h. */
 int tls_context_refresh(struct tls_context *ctx, struct buf *err);
 
 /* "TLSv1.3 with cipher TLS_AES_256_GCM_SHA384 (256/256 bits)" of a connected io->tls. */
@@ -39,7 +41,7 @@ const char *tls_cipher(const struct tls *t);
 int tls_cipher_bits(const struct tls *t);
 bool tls_resumed(const struct tls *t);
 
-/* For io.c alone: non-blocking; each returns bytes, 0 for a clean end (close_notify), or
+/* For io.c alone: non-blocking (the descriptor may block or not), no SIGPIPE; each returns bytes, 0 for a clean end (close_notify), or
  * TLS_WANT_READ, TLS_WANT_WRITE, TLS_FAIL (then tls_error). */
 enum { TLS_WANT_READ = -2, TLS_WANT_WRITE = -3, TLS_FAIL = -1 };
 struct tls *tls_new(struct tls_context *ctx, int fd, bool server, const char *name, const char **err);
