@@ -355,7 +355,10 @@ table_open(const char *name, struct buf *err)
 	struct table *t = mem_zalloc(sizeof *t);
 	struct buf path = BUF_INIT(PATH_MAX), ignored = BUF_INIT(1024);
 
-	if (buf_addf(&path, "%s.tdb", name) < 0 || !*name) {
+	size_t n = strlen(name);
+	bool whole = n > 4 && strcmp(name + n - 4, ".tdb") == 0; /* tdb:NAME.tdb means the same as tdb:NAME */
+
+	if (buf_addf(&path, whole ? "%s" : "%s.tdb", name) < 0 || !*name) {
 		buf_addf(err, "table %s: bad file name", name);
 		buf_free(&path);
 		free(t);
