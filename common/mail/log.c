@@ -174,6 +174,27 @@ open_file(const char *path)
 	return 0;
 }
 
+static void
+read_names(struct config *c)
+{
+	free(base_name);
+	base_name = mem_strdup(config_str(c, "syslog_name"));
+	facility = facility_number(config_str(c, "syslog_facility"));
+	if (gethostname(host, sizeof host - 1) < 0 || !*host)
+		strcpy(host, "localhost");
+	host[strcspn(host, ".")] = '\0';
+}
+
+void
+log_open_command(struct config *c, const char *component)
+{
+	const char *path = config_str(c, "maillog_file");
+
+	read_names(c);
+	where = *path && open_file(path) == 0 ? TO_FILE : TO_SYSLOG;
+	log_component(component);
+}
+
 void
 log_open(struct config *c, const char *component)
 {
@@ -182,12 +203,7 @@ log_open(struct config *c, const char *component)
 	bool known = fstat(STDERR_FILENO, &st) == 0;
 	int error = 0;
 
-	free(base_name);
-	base_name = mem_strdup(config_str(c, "syslog_name"));
-	facility = facility_number(config_str(c, "syslog_facility"));
-	if (gethostname(host, sizeof host - 1) < 0 || !*host)
-		strcpy(host, "localhost");
-	host[strcspn(host, ".")] = '\0';
+	read_names(c);
 	if (known && stderr_is_journal(&st))
 		where = TO_JOURNAL;
 	else if (known && isatty(STDERR_FILENO))

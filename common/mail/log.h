@@ -12,6 +12,9 @@ struct config;
 /* component: "smtpd", "qmgr", "smtp", "local", ... msg_warn and msg_die go there too from now on, and to standard
  * error as well while it is a terminal. Call again after SIGHUP (the file is re-opened). */
 void log_open(struct config *c, const char *component);
+/* For a command that people type (sendmail, mtaqueue): maillog_file where it may be written, else syslog; standard error
+ * stays free for messages to the caller, and msg_warn and msg_die stay there. */
+void log_open_command(struct config *c, const char *component);
 void log_component(const char *component);           /* changes the name (agents: per job "smtp" or "lmtp") */
 void log_info(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void log_warn(const char *fmt, ...) __attribute__((format(printf, 1, 2)));   /* "warning: ..." */

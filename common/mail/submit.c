@@ -5,19 +5,17 @@
 
 #include "syntax/smtp.h"
 #include "syntax/smtpdata.h"
+#include "sys/sock.h"
 
 #include "base/clock.h"
 #include "base/mem.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <poll.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #define OUT_SIZE 65536
@@ -150,48 +148,26 @@ read_reply(struct submit *s, bool ehlo)
 	return 0;
 }
 
-/* A path longer than sun_path holds is reached through its directory. */
 static int
 connect_path(const char *path, int64_t deadline)
 {
-	struct sockaddr_un sa = { .sun_family = AF_UNIX };
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), dir = -1, r;
+	struct sockaddr_un sa;
+	socklen_t len;
+	int dir = sock_unix_addr(path, &sa, &len), fd = -1, r = -1, saved;
 
-	if (fd < 0)
-		return -1;
-	if (strlen(path) < sizeof sa.sun_path) {
-		strcpy(sa.sun_path, path);
-	} else {
-		const char *slash = strrchr(path, '/');
-		char *parent = mem_strndup(path, slash ? (size_t)(slash - path) : 0);
-		int n = -1;
-
-		dir = open(parent, O_PATH | O_DIRECTORY | O_CLOEXEC);
-		free(parent);
-		if (dir >= 0)
-			n = snprintf(sa.sun_path, sizeof sa.sun_path, "/proc/self/fd/%d%s", dir, slash);
-		if (n < 0 || (size_t)n >= sizeof sa.sun_path) {
-			close(fd);
-			if (dir >= 0)
-				close(dir);
-			errno = ENAMETOOLONG;
-			return -1;
-		}
-	}
+	if (dir != -2)
+		fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	/* EAGAIN: the server's backlog is full */
-	while ((r = connect(fd, (struct sockaddr *)&sa, sizeof sa)) < 0 && (errno == EAGAIN || errno == EINTR) &&
+	while (fd >= 0 && (r = connect(fd, (struct sockaddr *)&sa, len)) < 0 && (errno == EAGAIN || errno == EINTR) &&
 	    clock_left_ms(deadline) > 0)
 		poll(NULL, 0, 20);
+	saved = errno;
 	if (dir >= 0)
 		close(dir);
-	if (r < 0) {
-		int saved = errno;
-
+	if (r < 0 && fd >= 0)
 		close(fd);
-		errno = saved;
-		return -1;
-	}
-	return fd;
+	errno = saved;
+	return r < 0 ? -1 : fd;
 }
 
 static int

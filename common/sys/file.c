@@ -143,11 +143,20 @@ sync_once(int fd)
 int
 file_sync(int fd, int dirfd)
 {
+	int dir, r, saved;
+
 	if (sync_once(fd) < 0)
 		return -1;
 	if (dirfd < 0 || name_is_synced(dirfd))
 		return 0;
-	return sync_once(dirfd);
+	dir = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC); /* dirfd may be O_PATH */
+	if (dir < 0)
+		return -1;
+	r = sync_once(dir);
+	saved = errno;
+	close(dir);
+	errno = saved;
+	return r;
 }
 
 int
