@@ -126,6 +126,8 @@ become_program(const struct proc *p)
 
 	if (place_descriptors(p) < 0)
 		return;
+	if (p->session && setsid() < 0)
+		return;
 	if (geteuid() == 0 && (p->user || p->uid != (uid_t)-1) && proc_become(p->user, p->uid, p->gid) < 0)
 		return;
 	if (p->dir && chdir(p->dir) < 0)
@@ -138,6 +140,9 @@ become_program(const struct proc *p)
 			clean[n++] = buf_steal(&b);
 	}
 	default_signals();
+	/* after the change of user, which would clear it */
+	if (p->death_signal && prctl(PR_SET_PDEATHSIG, p->death_signal) < 0)
+		return;
 	exec_search(p, p->envp ? p->envp : clean);
 }
 

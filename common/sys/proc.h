@@ -16,6 +16,8 @@ struct proc {
 	int in, out, err;         /* become 0, 1, 2; -1: /dev/null */
 	const char *user;         /* as root: become this user; NULL: no change unless uid is set */
 	uid_t uid; gid_t gid;     /* as root: become these; (uid_t)-1: no change */
+	bool session;             /* leads a session of its own: kill(-pid, ...) reaches all its processes */
+	int death_signal;         /* sent to it when the caller dies; 0: none */
 };
 
 /* Forks and execs; the exec's failure is reported: -1 with errno, nothing left running. */
