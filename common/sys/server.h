@@ -54,6 +54,8 @@ struct server {
 	void (*worker)(void *arg);
 	/* One session. The callee does not close the descriptors of peer. */
 	void (*session)(void *arg, const struct server_peer *peer);
+	/* Is this client free of the per_client limit? Asked only about one that is over it. NULL: none is. */
+	bool (*exempt)(void *arg, const struct server_peer *peer);
 	/* The client is over per_client: say so in the protocol's words. May be NULL. */
 	void (*refuse)(void *arg, const struct server_peer *peer);
 	/* Run in the parent when a worker asks by server_ask (privileged monitor); NULL: none. Forks if it may block. */
