@@ -76,7 +76,7 @@ fuzz: deps
 	    -verbosity=0 -artifact_prefix=build-fuzz/$$f. build-fuzz/corpus/$$f $$(ls -d t/fuzz/corpus/$$f 2>/dev/null); done
 
 lint:
-	sh t/lint.sh
+	@sh t/lint.sh $(CLANG) -std=c17 -fsyntax-only $(CPPFLAGS) $(WARN) -Werror
 
 install: all
 	sh t/install.sh install "$O" "$(DESTDIR)" "$(SBINDIR)" "$(BINDIR)" "$(MANDIR)" "$(DOCDIR)" "$(CONFDIR)"

@@ -304,7 +304,7 @@ starts(const char *s, const char *with)
 static void
 add_clean(struct buf *out, const char *s, size_t max, char instead)
 {
-	for (size_t i = 0; s[i] && i < max; i++) {
+	for (size_t i = 0; i < max && s[i]; i++) {
 		unsigned char c = (unsigned char)s[i];
 		bool bad = c < ' ' || c == 0x7f || (instead == '?' && c == ' ');
 
