@@ -78,11 +78,14 @@ fuzz: deps
 lint:
 	@sh t/lint.sh $(CLANG) -std=c17 -fsyntax-only $(CPPFLAGS) $(WARN) -Werror
 
+PLACES = O="$O" DESTDIR="$(DESTDIR)" SBINDIR="$(SBINDIR)" BINDIR="$(BINDIR)" MANDIR="$(MANDIR)" DOCDIR="$(DOCDIR)" \
+	CONFDIR="$(CONFDIR)" UNITDIR="$(UNITDIR)" COMPATDIR="$(COMPATDIR)"
+
 install: all
-	sh t/install.sh install "$O" "$(DESTDIR)" "$(SBINDIR)" "$(BINDIR)" "$(MANDIR)" "$(DOCDIR)" "$(CONFDIR)"
+	$(PLACES) sh t/install.sh install
 
 uninstall:
-	sh t/install.sh uninstall "$O" "$(DESTDIR)" "$(SBINDIR)" "$(BINDIR)" "$(MANDIR)" "$(DOCDIR)" "$(CONFDIR)"
+	$(PLACES) sh t/install.sh uninstall
 
 clean:
 	rm -rf build build-san build-fuzz

@@ -6,6 +6,8 @@ BINDIR    = $(PREFIX)/bin
 MANDIR    = $(PREFIX)/share/man
 DOCDIR    = $(PREFIX)/share/doc/mtakit
 CONFDIR   = /etc/mta
+UNITDIR   = $(PREFIX)/lib/systemd/system
+COMPATDIR = $(PREFIX)/lib/mta/compat
 DESTDIR   =
 
 CC        = cc

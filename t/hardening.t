@@ -37,7 +37,7 @@ every() {
 	fi
 }
 
-pie= relro= now= stack= wx= canary= fortify= cet= setid= rpath=
+pie='' relro='' now='' stack='' wx='' canary='' fortify='' cet='' setid='' rpath=''
 for p in $programs; do
 	f=$build/$p
 	elf=$(readelf -W -h -l -d -n --dyn-syms "$f" 2>/dev/null)
