@@ -147,6 +147,57 @@ compose_addresses(const char *text, size_t n, const char *origin, int (*add)(voi
 	return r < 0 ? -1 : 0;
 }
 
+struct one { struct buf *out; int n; };
+
+static int
+add_one(void *arg, const char *addr)
+{
+	struct one *one = arg;
+
+	return one->n++ ? 0 : buf_adds(one->out, addr);
+}
+
+int
+compose_address(const char *text, const char *origin, struct buf *out, struct buf *err)
+{
+	struct one one = { out, 0 };
+
+	if (!*text || strcmp(text, "<>") == 0)
+		return 0;
+	if (compose_addresses(text, strlen(text), origin, add_one, &one, err) < 0)
+		return -1;
+	if (one.n == 1)
+		return 0;
+	buf_adds(err, one.n ? "more than one address" : "no address");
+	return -1;
+}
+
+size_t
+compose_line_ends(bool *cr, const char *in, size_t n, char *out)
+{
+	const char *end = in + n;
+	char *o = out;
+
+	if (*cr && (n == 0 || *in != '\n'))
+		*o++ = '\r';
+	*cr = false;
+	while (in < end) {
+		const char *p = memchr(in, '\r', (size_t)(end - in));
+		size_t k = (size_t)((p ? p : end) - in);
+
+		memcpy(o, in, k);
+		o += k;
+		in += k;
+		if (!p)
+			break;
+		if (++in == end)
+			*cr = true;
+		else if (*in != '\n')
+			*o++ = '\r';
+	}
+	return (size_t)(o - out);
+}
+
 struct adding { struct compose *c; struct list *list; bool sender; };
 
 static int

@@ -26,6 +26,8 @@ struct compose_settings {
 	int64_t now;              /* unix seconds, for Date: */
 };
 
+#define COMPOSE_RCPT_MAX 50000        /* recipients that the programs here take at once */
+
 struct compose;
 
 struct compose *compose_new(const struct compose_settings *s);
@@ -43,4 +45,10 @@ const char *compose_sender(const struct compose *c);         /* NULL: none was f
 /* Takes an argument apart that holds one or more addresses ("bob, Carol <carol@example.org>"): calls add for each, in
  * canonical form, with @origin where there was no domain. 0, or -1 with err. */
 int compose_addresses(const char *text, size_t n, const char *origin, int (*add)(void *arg, const char *addr), void *arg, struct buf *err);
+/* One address from an argument ("bob@example.org", "<bob@example.org>"; "" and "<>" are the null sender) into out. 0 or -1 with err. */
+int compose_address(const char *text, const char *origin, struct buf *out, struct buf *err);
+
+/* Line ends of a message that is read in portions: CRLF becomes LF. out has room for n + 1 bytes; returns the bytes in it.
+ * *cr keeps a CR at the end of a portion; false at the beginning. At the end of the message n is 0: gives the CR that is left. */
+size_t compose_line_ends(bool *cr, const char *in, size_t n, char *out);
 #endif

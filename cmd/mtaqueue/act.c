@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: ISC
+ * Copyright (c) 2026 The mtakit authors */
+/* The verbs that move messages: flush, hold, release, requeue, delete, undelete. Each message by one rename, which
+ * either happens or does not; the queue manager sees what comes into incoming/, and lets go of what is no longer in active/. */
+#include "mtaqueue.h"
+#include "print.h"
+#include "select.h"
+
+#include "base/msg.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#define BIT(queue) (1u << (queue))
+
+struct action {
+	const char *did;          /* "held" */
+	const char *would;        /* "would hold" */
+	unsigned from;            /* the queues it works on */
+	enum queue_name to;
+	bool forget;              /* the reasons of earlier attempts go */
+	bool now;                 /* delete --now */
+	bool quiet;               /* -q: no line a message */
+	struct selection *s;
+	uint64_t done, failed;
+};
+
+static int
+option(void *arg, int letter, char *value)
+{
+	struct action *a = arg;
+
+	(void)value;
+	if (letter == 'q')
+		a->quiet = true;
+	else if (letter == 1000)
+		a->now = true;
+	else
+		return -1;
+	return 0;
+}
+
+static int
+perform(struct action *a, struct item *it)
+{
+	struct queue *q = &it->app->queue;
+
+	if (a->now && a->to == QUEUE_TRASH)
+		return queue_remove(q, it->where, it->id);
+	if (queue_move(q, it->where, a->to, it->id) < 0)
+		return -1;
+	if (a->forget)
+		queue_defer_remove(q, it->id);
+	return 0;
+}
+
+static int
+act(void *arg, struct item *it)
+{
+	struct action *a = arg;
+
+	if (!(a->from & BIT(it->where)) || (it->where == a->to && !a->now)) {
+		if (a->s->ids.n) {
+			msg_warn("%s: is in %s", it->id, queue_names[it->where]);
+			a->failed++;
+		}
+		return 0;
+	}
+	if (!a->s->dry && perform(a, it) < 0) {
+		if (errno == ENOENT) { /* delivered, or moved on, while we looked */
+			it->gone = true;
+			return 0;
+		}
+		if (a->failed++ == 0 || a->s->ids.n)
+			msg_warn("%s/%s/%s: %s", it->app->queue.dir, queue_names[it->where], it->id, strerror(errno));
+		return errno == EACCES || errno == EPERM || errno == EROFS; /* so it will be for the others too */
+	}
+	a->done++;
+	if (!a->quiet)
+		printf("%s %s\n", a->s->dry ? a->would : a->did, it->id);
+	return 0;
+}
+
+static int
+run(struct app *app, int argc, char **argv, struct action *a, bool needs_selection)
+{
+	static const struct option options[] = {
+		{ "now", no_argument, NULL, 1000 }, { "quiet", no_argument, NULL, 'q' }, { 0 },
+	};
+	struct verb_options own = { "q", options, option, a };
+	struct selection s;
+	int status;
+
+	select_parse(&s, app, a->from, argc, argv, &own);
+	a->s = &s;
+	if (a->now && a->to != QUEUE_TRASH)
+		usage(app, "--now is for delete");
+	if (needs_selection && select_everything(&s))
+		usage(app, "which messages? Queue IDs, a selection such as --from, or --all");
+	status = select_run(&s, act, a);
+	printf("%s %" PRIu64 " message%s\n", s.dry ? a->would : a->did, a->done, a->done == 1 ? "" : "s");
+	if (a->failed)
+		status = EX_UNAVAILABLE;
+	else if (a->done == 0 && status == EX_OK)
+		status = EX_NOINPUT;
+	select_free(&s);
+	return status;
+}
+
+int
+verb_flush(struct app *app, int argc, char **argv)
+{
+	struct action a = { .did = "flushed", .would = "would flush", .from = BIT(QUEUE_DEFERRED), .to = QUEUE_INCOMING };
+	int status = run(app, argc, argv, &a, false);
+
+	return status == EX_NOINPUT && argc == 1 ? EX_OK : status; /* nothing waits: nothing to do */
+}
+
+int
+verb_hold(struct app *app, int argc, char **argv)
+{
+	struct action a = { .did = "held", .would = "would hold", .to = QUEUE_HOLD,
+		.from = BIT(QUEUE_INCOMING) | BIT(QUEUE_ACTIVE) | BIT(QUEUE_DEFERRED) };
+
+	return run(app, argc, argv, &a, true);
+}
+
+int
+verb_release(struct app *app, int argc, char **argv)
+{
+	struct action a = { .did = "released", .would = "would release", .from = BIT(QUEUE_HOLD), .to = QUEUE_INCOMING };
+
+	return run(app, argc, argv, &a, true);
+}
+
+int
+verb_requeue(struct app *app, int argc, char **argv)
+{
+	struct action a = { .did = "requeued", .would = "would requeue", .to = QUEUE_INCOMING, .forget = true,
+		.from = BIT(QUEUE_DEFERRED) | BIT(QUEUE_HOLD) | BIT(QUEUE_CORRUPT) };
+
+	return run(app, argc, argv, &a, true);
+}
+
+int
+verb_delete(struct app *app, int argc, char **argv)
+{
+	struct action a = { .did = "deleted", .would = "would delete", .to = QUEUE_TRASH,
+		.from = BIT(QUEUE_INCOMING) | BIT(QUEUE_ACTIVE) | BIT(QUEUE_DEFERRED) | BIT(QUEUE_HOLD) | BIT(QUEUE_CORRUPT) };
+
+	/* the trash is made when it is first needed */
+	if (app->queue.fd[QUEUE_TRASH] < 0) {
+		mkdirat(app->queue.top, queue_names[QUEUE_TRASH], 0700);
+		app->queue.fd[QUEUE_TRASH] = openat(app->queue.top, queue_names[QUEUE_TRASH], O_PATH | O_DIRECTORY | O_CLOEXEC);
+		if (app->queue.chown && app->queue.fd[QUEUE_TRASH] >= 0)
+			(void)!fchownat(app->queue.top, queue_names[QUEUE_TRASH], app->queue.owner, app->queue.group, 0);
+	}
+	return run(app, argc, argv, &a, true);
+}
+
+int
+verb_undelete(struct app *app, int argc, char **argv)
+{
+	struct action a = { .did = "brought back", .would = "would bring back", .from = BIT(QUEUE_TRASH), .to = QUEUE_HOLD };
+
+	return run(app, argc, argv, &a, true);
+}

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: ISC
+ * Copyright (c) 2026 The mtakit authors */
+/* One message of the queue, read as far as needed: see item.h. */
+#include "item.h"
+
+#include "syntax/envelope.h"
+
+#include "base/strmap.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+void
+item_init(struct item *it, struct app *app, enum queue_name where, const char *id)
+{
+	*it = (struct item){ .app = app, .where = where, .id = id, .fd = -1 };
+	buf_init(&it->err, 1000);
+}
+
+void
+item_free(struct item *it)
+{
+	if (it->fd >= 0)
+		close(it->fd);
+	it->fd = -1;
+	queue_envelope_free(&it->e);
+	queue_reasons_free(&it->reason, it->reasons);
+	it->reasons = 0;
+	strmap_free(&it->last, NULL);
+	buf_free(&it->err);
+}
+
+bool
+item_envelope(struct item *it)
+{
+	if (it->looked)
+		return it->good;
+	it->looked = true;
+	it->fd = queue_open_file(&it->app->queue, it->where, it->id, false);
+	if (it->fd < 0) {
+		it->gone = errno == ENOENT;
+		buf_adds(&it->err, errno == ELOOP || errno == EINVAL ? "not a queue file" : strerror(errno));
+		return false;
+	}
+	if (fstat(it->fd, &it->st) < 0 || queue_read(it->fd, &it->e, 0, NULL, &it->err) < 0)
+		return false;
+	it->good = true;
+	return true;
+}
+
+int64_t
+item_arrival(struct item *it)
+{
+	int64_t t = queue_id_time(it->id);
+
+	if (it->good || t < 0)
+		return item_envelope(it) ? it->e.time : it->fd >= 0 ? it->st.st_mtime * 1000000 : 0;
+	return t;
+}
+
+uint64_t
+item_size(struct item *it)
+{
+	if (item_envelope(it))
+		return it->e.size;
+	return it->fd >= 0 ? (uint64_t)it->st.st_size : 0;
+}
+
+int64_t
+item_next(struct item *it)
+{
+	if (it->where != QUEUE_DEFERRED)
+		return 0;
+	item_envelope(it);
+	return it->fd >= 0 ? it->st.st_mtime : 0;
+}
+
+void
+item_reasons(struct item *it)
+{
+	if (it->last)
+		return;
+	it->last = strmap_new();
+	if (queue_defer_read(&it->app->queue, it->id, &it->reason, &it->reasons) < 0)
+		it->reasons = 0; /* unreadable reasons do not hide the message */
+	for (size_t i = 0; i < it->reasons; i++)
+		strmap_set(it->last, it->reason[i].addr, &it->reason[i]);
+}
+
+const struct queue_reason *
+item_reason(struct item *it, const char *addr)
+{
+	item_reasons(it);
+	return strmap_get(it->last, addr);
+}
+
+static int
+param(const char *text, const char *name, struct buf *out)
+{
+	const char *why;
+
+	return envelope_param(text, strlen(text), name, out, &why) > 0;
+}
+
+int
+item_from(struct item *it, const char *name, struct buf *out)
+{
+	return item_envelope(it) && param(it->e.from, name, out);
+}
+
+int
+item_opt(struct item *it, const char *name, struct buf *out)
+{
+	return item_envelope(it) && param(it->e.opt, name, out);
+}

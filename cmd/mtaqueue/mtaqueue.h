@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: ISC
+ * Copyright (c) 2026 The mtakit authors */
+/* Private to mtaqueue: what its verbs share. */
+#ifndef MTAQUEUE_H
+#define MTAQUEUE_H
+#include "mail/config.h"
+#include "mail/queue.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct app {
+	struct config *config;
+	struct queue queue;
+	const char *verb;         /* for usage messages */
+	const char *usage;        /* its line of options */
+};
+
+/* One verb, or one of the compatibility names. Returns the exit status. */
+struct verb {
+	const char *name;
+	int (*run)(struct app *app, int argc, char **argv);
+	const char *usage;
+	bool create;              /* makes missing directories of the queue */
+};
+
+int verb_add(struct app *app, int argc, char **argv);
+int verb_list(struct app *app, int argc, char **argv);
+int verb_show(struct app *app, int argc, char **argv);
+int verb_flush(struct app *app, int argc, char **argv);
+int verb_hold(struct app *app, int argc, char **argv);
+int verb_release(struct app *app, int argc, char **argv);
+int verb_requeue(struct app *app, int argc, char **argv);
+int verb_delete(struct app *app, int argc, char **argv);
+int verb_undelete(struct app *app, int argc, char **argv);
+
+/* Prints what was wrong, if anything, and the usage line; ends with EX_USAGE. */
+void usage(const struct app *app, const char *fmt, ...) __attribute__((format(printf, 2, 3), noreturn));
+/* Ends with the status for a failed write to standard output, or does nothing. */
+void check_output(void);
+#endif

@@ -1,0 +1,339 @@
+/* SPDX-License-Identifier: ISC
+ * Copyright (c) 2026 The mtakit authors */
+/* The selection language: its options, and the walk through the queue. Messages are looked at one by one as
+ * the directory gives them; nothing is kept of them unless they have to be sorted. */
+#include "select.h"
+
+#include "match.h"
+#include "mail/route.h"
+#include "syntax/envelope.h"
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "base/msg.h"
+#include "base/num.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+
+enum { OPT_QUEUE = 256 + SELECT_KINDS, OPT_AGE, OPT_SIZE, OPT_LIMIT, OPT_SORT, OPT_REVERSE, OPT_ALL };
+
+static const struct option select_options[] = {
+	{ "from", required_argument, NULL, 256 + SELECT_FROM },
+	{ "to", required_argument, NULL, 256 + SELECT_TO },
+	{ "domain", required_argument, NULL, 256 + SELECT_DOMAIN },
+	{ "nexthop", required_argument, NULL, 256 + SELECT_NEXTHOP },
+	{ "transport", required_argument, NULL, 256 + SELECT_TRANSPORT },
+	{ "reason", required_argument, NULL, 256 + SELECT_REASON },
+	{ "client", required_argument, NULL, 256 + SELECT_CLIENT },
+	{ "uid", required_argument, NULL, 256 + SELECT_UID },
+	{ "queue", required_argument, NULL, OPT_QUEUE },
+	{ "age", required_argument, NULL, OPT_AGE },
+	{ "size", required_argument, NULL, OPT_SIZE },
+	{ "limit", required_argument, NULL, OPT_LIMIT },
+	{ "sort", required_argument, NULL, OPT_SORT },
+	{ "reverse", no_argument, NULL, OPT_REVERSE },
+	{ "all", no_argument, NULL, OPT_ALL },
+	{ "dry-run", no_argument, NULL, 'n' },
+};
+
+static void
+add_pattern(struct patterns *p, const char *text)
+{
+	p->text = mem_resize(p->text, p->n + 1, sizeof *p->text);
+	p->text[p->n++] = mem_strdup(text);
+}
+
+static void
+add_queues(struct selection *s, const char *names)
+{
+	char *copy = mem_strdup(names), *save = NULL;
+
+	for (char *w = strtok_r(copy, ", ", &save); w; w = strtok_r(NULL, ", ", &save)) {
+		int i = 0;
+
+		while (i < QUEUE_NAMES && strcmp(w, queue_names[i]) != 0)
+			i++;
+		if (i == QUEUE_NAMES && strcmp(w, "all") != 0)
+			usage(s->app, "no queue \"%s\": incoming, active, deferred, hold, corrupt, trash or all", w);
+		s->queues |= i < QUEUE_NAMES ? 1u << i : (1u << QUEUE_NAMES) - 1;
+	}
+	free(copy);
+}
+
+static void
+set_comparison(struct selection *s, struct comparison *c, const char *text, bool time)
+{
+	size_t n = strspn(text, "<>=");
+	int64_t seconds = 0;
+	int r;
+
+	snprintf(c->op, sizeof c->op, "%.*s", (int)(n < 2 ? n : 2), n ? text : ">=");
+	if (!n)
+		strcpy(c->op, ">=");
+	r = time ? num_time(text + n, 's', &seconds) : num_size(text + n, &c->value);
+	if (time)
+		c->value = (uint64_t)seconds;
+	if (r < 0 || n > 2 || !(strcmp(c->op, "=") == 0 || *c->op != '='))
+		usage(s->app, time ? "not a comparison of times: \"%s\" (such as '>2h', '<=30m', 1d)" :
+		    "not a comparison of sizes: \"%s\" (such as '>10k', '<1M')", text);
+	c->set = true;
+}
+
+static void
+select_option(struct selection *s, int letter, char *value)
+{
+	switch (letter) {
+	case OPT_QUEUE:
+		add_queues(s, value);
+		break;
+	case OPT_AGE:
+		set_comparison(s, &s->age, value, true);
+		break;
+	case OPT_SIZE:
+		set_comparison(s, &s->size, value, false);
+		break;
+	case OPT_LIMIT:
+		if (num_u64(value, UINT64_MAX, &s->limit) < 0 || !s->limit)
+			usage(s->app, "--limit: not a number of messages: \"%s\"", value);
+		break;
+	case OPT_SORT:
+		s->sort = match_sort_key(value);
+		if (!s->sort)
+			usage(s->app, "--sort: \"%s\" is not one of age, size, sender, domain, next, queue", value);
+		break;
+	case OPT_REVERSE:
+		s->reverse = true;
+		break;
+	case OPT_ALL:
+		s->all = true;
+		break;
+	case 'n':
+		s->dry = true;
+		break;
+	default:
+		add_pattern(&s->pattern[letter - 256], value);
+	}
+}
+
+static void
+add_id(struct selection *s, char *id)
+{
+	if (strcmp(id, "ALL") == 0)
+		s->all = true;
+	else if (!envelope_id_ok(id, strlen(id)))
+		usage(s->app, "not a queue ID: \"%s\"", id);
+	else
+		add_pattern(&s->ids, id);
+}
+
+/* "-": IDs from standard input, the first word of each line. */
+static void
+add_stdin(struct selection *s)
+{
+	char *line = NULL;
+	size_t cap = 0;
+
+	while (getline(&line, &cap, stdin) > 0) {
+		line[strcspn(line, " \t\r\n*!")] = '\0';
+		if (*line)
+			add_id(s, line);
+	}
+	free(line);
+}
+
+/* All long options in one table: the verb's own and those of the selection. */
+static struct option *
+all_options(const struct verb_options *own)
+{
+	size_t n = sizeof select_options / sizeof select_options[0], more = 0;
+	struct option *all;
+
+	while (own->more && own->more[more].name)
+		more++;
+	all = mem_array(n + more + 1, sizeof *all);
+	memcpy(all, select_options, sizeof select_options);
+	if (more)
+		memcpy(all + n, own->more, more * sizeof *all);
+	return all;
+}
+
+void
+select_parse(struct selection *s, struct app *app, unsigned queues, int argc, char **argv, const struct verb_options *own)
+{
+	struct option *all = all_options(own);
+	char letters[40];
+	int letter;
+
+	*s = (struct selection){ .app = app, .all_queues = queues, .now = clock_real() };
+	snprintf(letters, sizeof letters, ":n%s", own->letters);
+	optind = 0;
+	while ((letter = getopt_long(argc, argv, letters, all, NULL)) != -1) {
+		if (letter == ':')
+			usage(app, "option %s needs a value", argv[optind - 1]);
+		else if (letter == '?')
+			usage(app, optopt && optopt < 256 ? "unknown option -%c" : "unknown option %.0i%s",
+			    optopt, argv[optind - 1]);
+		else if (letter == 'n' || (letter >= 256 && letter < 1000))
+			select_option(s, letter, optarg);
+		else if (own->option(own->arg, letter, optarg) < 0)
+			usage(app, "option %s: wrong value", argv[optind - 1]);
+	}
+	for (int i = optind; i < argc; i++)
+		if (strcmp(argv[i], "-") == 0)
+			add_stdin(s);
+		else
+			add_id(s, argv[i]);
+	free(all);
+}
+
+bool
+select_everything(const struct selection *s)
+{
+	for (int i = 0; i < SELECT_KINDS; i++)
+		if (s->pattern[i].n)
+			return false;
+	return !s->ids.n && !s->all && !s->queues && !s->age.set && !s->size.set;
+}
+
+/* A message that is selected, to be sorted. */
+struct found {
+	struct sort_key key;
+	unsigned char where;
+	char id[QUEUE_ID_MAX + 1];
+};
+
+struct walk {
+	struct selection *s;
+	enum queue_name where;
+	int (*f)(void *, struct item *);
+	void *arg;
+	struct found *found;
+	size_t n, cap;
+	int sort;
+	bool reverse;
+};
+
+static int
+visit(void *arg, const char *id)
+{
+	struct walk *w = arg;
+	struct selection *s = w->s;
+	struct item it;
+	int r = 0;
+
+	if (!w->sort && s->limit && s->matched >= s->limit)
+		return 1;
+	item_init(&it, s->app, w->where, id);
+	if (!match(s, &it) || it.gone) {
+		item_free(&it);
+		return 0;
+	}
+	if (w->sort) {
+		if (w->n == w->cap) {
+			w->cap = w->cap ? w->cap * 2 : 1024;
+			w->found = mem_resize(w->found, w->cap, sizeof *w->found);
+		}
+		match_key(w->sort, &it, &w->found[w->n].key);
+		w->found[w->n].where = (unsigned char)w->where;
+		strcpy(w->found[w->n++].id, id);
+	} else {
+		r = w->f(w->arg, &it);
+		s->matched += !it.gone;
+	}
+	item_free(&it);
+	return r;
+}
+
+static int
+compare(const void *a, const void *b)
+{
+	const struct found *x = a, *y = b;
+	int r = match_compare_keys(&x->key, &y->key);
+
+	return r ? r : strcmp(x->id, y->id);
+}
+
+static int
+visit_sorted(struct walk *w)
+{
+	struct selection *s = w->s;
+	int r = 0;
+
+	qsort(w->found, w->n, sizeof *w->found, compare);
+	for (size_t i = 0; i < w->n && r == 0 && !(s->limit && s->matched >= s->limit); i++) {
+		struct found *found = &w->found[s->reverse ? w->n - 1 - i : i];
+		struct item it;
+
+		item_init(&it, s->app, (enum queue_name)found->where, found->id);
+		r = w->f(w->arg, &it);
+		s->matched += !it.gone;
+		item_free(&it);
+	}
+	for (size_t i = 0; i < w->n; i++)
+		free(w->found[i].key.text);
+	free(w->found);
+	return r;
+}
+
+static int
+visit_ids(struct walk *w)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < w->s->ids.n && r == 0; i++) {
+		const char *id = w->s->ids.text[i];
+		int where = queue_find(&w->s->app->queue, id);
+
+		if (where < 0) {
+			msg_warn("%s: not in the queue", id);
+			w->s->missing = true;
+			continue;
+		}
+		w->where = (enum queue_name)where;
+		r = visit(w, id);
+	}
+	return r;
+}
+
+int
+select_run(struct selection *s, int (*f)(void *, struct item *), void *arg)
+{
+	struct walk w = { .s = s, .f = f, .arg = arg, .sort = s->sort ? s->sort : s->reverse ? 'a' : 0 };
+	unsigned queues = s->queues ? s->queues : s->all_queues;
+	struct buf err = BUF_INIT(4096);
+	int r = 0;
+
+	if (match_open(s, &err) < 0)
+		msg_die(EX_TEMPFAIL, "%s", err.data);
+	if (s->ids.n)
+		r = visit_ids(&w);
+	for (int i = 0; !s->ids.n && i < QUEUE_NAMES && r == 0; i++)
+		if (queues & 1u << i) {
+			w.where = (enum queue_name)i;
+			r = queue_scan(&s->app->queue, w.where, visit, &w, &err);
+			if (r < 0)
+				msg_die(errno == EACCES || errno == EPERM ? EX_NOPERM : EX_OSERR, "%s", err.data);
+		}
+	if (w.sort)
+		visit_sorted(&w);
+	buf_free(&err);
+	return s->missing || !s->matched ? EX_NOINPUT : EX_OK;
+}
+
+void
+select_free(struct selection *s)
+{
+	for (int i = 0; i < SELECT_KINDS; i++) {
+		for (size_t k = 0; k < s->pattern[i].n; k++)
+			free(s->pattern[i].text[k]);
+		free(s->pattern[i].text);
+	}
+	for (size_t k = 0; k < s->ids.n; k++)
+		free(s->ids.text[k]);
+	free(s->ids.text);
+	route_close(&s->routes);
+}
