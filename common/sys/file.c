@@ -101,9 +101,9 @@ file_link(int fd, int tempdir, const char *tempname, int dirfd, const char *name
 	return 0;
 }
 
-/* Does fsync of a file in dirfd make its name durable? Asked of the kernel once a file system. */
-static bool
-name_is_synced(int dirfd)
+/* Asked of the kernel once a file system. */
+bool
+file_name_is_synced(int dirfd)
 {
 	static struct { dev_t dev; bool used, synced; } cache[8];
 	static unsigned next;
@@ -147,7 +147,7 @@ file_sync(int fd, int dirfd)
 
 	if (sync_once(fd) < 0)
 		return -1;
-	if (dirfd < 0 || name_is_synced(dirfd))
+	if (dirfd < 0 || file_name_is_synced(dirfd))
 		return 0;
 	dir = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC); /* dirfd may be O_PATH */
 	if (dir < 0)

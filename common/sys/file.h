@@ -20,6 +20,8 @@ int file_link(int fd, int tempdir, const char *tempname, int dirfd, const char *
 /* fsync of the file, and of the directory on file systems where a file's fsync is not known to make its new name
  * durable (known: ext2/3/4, xfs, btrfs, tmpfs). dirfd -1: the file alone. 0 or -1 with errno. */
 int file_sync(int fd, int dirfd);
+/* The file system of dirfd is one of those: who writes many files there may ask once and give file_sync -1 from then on. */
+bool file_name_is_synced(int dirfd);
 int file_write_all(int fd, const void *data, size_t n);           /* 0 or -1 with errno; EINTR and short writes handled */
 int file_pwrite_all(int fd, const void *data, size_t n, off_t at);
 /* Copies n bytes from in at offset to out's position: copy_file_range, sendfile or read/write. 0 or -1 with errno
