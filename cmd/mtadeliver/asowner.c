@@ -26,6 +26,7 @@ child(struct deliver *d, const struct agent_job *j, const struct agent_rcpt *r, 
 		buf_addf(&d->err, "become uid %lu: %s", (unsigned long)d->box.uid, strerror(errno));
 		o = (struct outcome){ AGENT_DEFERRED, "4.3.0", d->err.data };
 	} else {
+		d->cache = deliver_new_cache(d->config);
 		o = deliver_mailbox(d, j, r);
 	}
 	agent_result_format(&line, o.status, o.dsn, r->addr, NULL, NULL, o.text);

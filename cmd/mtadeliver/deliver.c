@@ -16,11 +16,17 @@
 #define OPEN_MAILBOXES 128        /* two descriptors each */
 #define TEXT_MAX 65536
 
+struct maildir_cache *
+deliver_new_cache(struct config *c)
+{
+	return maildir_cache_new(OPEN_MAILBOXES, config_bool(c, "strict_mailbox_ownership"));
+}
+
 void
 deliver_init(struct deliver *d, struct config *c)
 {
 	*d = (struct deliver){ .config = c, .self = geteuid() };
-	d->cache = maildir_cache_new(OPEN_MAILBOXES, config_bool(c, "strict_mailbox_ownership"));
+	d->cache = deliver_new_cache(c);
 	message_init(&d->message);
 	mailbox_init(&d->box);
 	buf_init(&d->head, TEXT_MAX);

@@ -26,6 +26,9 @@ void deliver_free(struct deliver *d);
 /* Delivers to all recipients of the job and tells the results; the caller ends the reply. */
 void deliver_job(struct deliver *d, const struct agent_job *j, struct agent_reply *reply);
 
+/* For a process that was forked. */
+struct maildir_cache *deliver_new_cache(struct config *c);
+
 /* What became of one recipient. */
 struct outcome {
 	enum agent_status status;

@@ -28,6 +28,7 @@ struct maildir {
 	char *path;               /* key: base/path */
 	int tmp, new;             /* directories */
 	dev_t dev; ino_t ino;     /* of new/ */
+	bool name_synced;         /* a file's fsync makes its name in new/ durable */
 	int64_t checked;          /* when the path last led to new/ */
 	struct maildir *older, *newer;
 };
@@ -37,7 +38,8 @@ struct maildir_cache {
 	struct maildir *oldest, *newest;
 	size_t max;
 	bool strict;
-	unsigned count;           /* messages delivered: part of the names */
+	pid_t pid;
+	unsigned count;           /* messages delivered; like pid a part of the names */
 	char *host;
 	char *chunk;              /* CHUNK bytes, made when a message does not fit in its first portion */
 };
@@ -66,6 +68,7 @@ maildir_cache_new(size_t max, bool strict)
 	c->max = max ? max : 1;
 	c->strict = strict;
 	c->host = host_part();
+	c->pid = getpid();
 	return c;
 }
 
@@ -211,6 +214,7 @@ open_parts(struct maildir *m, int dir, bool strict, struct buf *err)
 	}
 	m->dev = st.st_dev;
 	m->ino = st.st_ino;
+	m->name_synced = file_name_is_synced(m->new);
 	return 0;
 }
 
@@ -382,7 +386,7 @@ name_message(struct maildir_cache *c, struct maildir *m, int fd, const char *tem
 	for (tries = 0; tries < 10; tries++) {
 		now = clock_real();
 		snprintf(name, NAME_BOUND + 1, "%lld.M%06lldP%ldQ%u.%s,S=%llu,W=%llu", (long long)(now / 1000000),
-		    (long long)(now % 1000000), (long)getpid(), ++c->count, c->host,
+		    (long long)(now % 1000000), (long)c->pid, ++c->count, c->host,
 		    (unsigned long long)size, (unsigned long long)crlf);
 		if (file_link(fd, m->tmp, temp, m->new, name) == 0)
 			return 0;
@@ -408,7 +412,7 @@ maildir_deliver(struct maildir_cache *c, struct maildir *m, const struct maildir
 			what = "add the message to";
 			named = name_message(c, m, fd, temp, msg->head_len + msg->size, crlf, name) == 0;
 		}
-		if (named && file_sync(fd, m->new) == 0) {
+		if (named && file_sync(fd, m->name_synced ? -1 : m->new) == 0) {
 			if (close(fd) == 0)
 				return 0;
 			fd = -1;

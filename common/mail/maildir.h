@@ -22,7 +22,7 @@ struct maildir;                   /* one mailbox, open; belongs to its cache */
 struct maildir_cache;             /* the mailboxes that this process delivered to lately */
 
 /* Keeps at most max mailboxes (two descriptors each). strict: a mailbox that belongs to another user than the
- * process is refused. */
+ * process is refused. A child process makes one of its own. */
 struct maildir_cache *maildir_cache_new(size_t max, bool strict);
 void maildir_cache_free(struct maildir_cache **c);
 
