@@ -42,10 +42,16 @@ $O/t/%: t/helper/%.c $(LIB)
 	$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -MMD -MP -o $@ $< $(LIB) $(LIBS)
 HELPERS  := $(patsubst t/helper/%.c,$O/t/%,$(wildcard t/helper/*.c))
 
-FUZZFLAGS = -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined
-build-fuzz/%: t/fuzz/%.c $(wildcard common/base/*.c common/syntax/*.c)
+# fuzz targets: all of common/ instrumented once, each target linked with it
+FUZZFLAGS = -std=c17 -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined
+build-fuzz/%.o: %.c
 	@mkdir -p $(@D)
-	$(CLANG) -std=c17 $(CPPFLAGS) $(FUZZFLAGS) -o $@ $< $(wildcard common/base/*.c common/syntax/*.c)
+	$(CLANG) $(CPPFLAGS) $(FUZZFLAGS) -fsanitize=fuzzer-no-link -MMD -MP -c -o $@ $<
+build-fuzz/libcommon.a: $(LIBSRC:%.c=build-fuzz/%.o)
+	@rm -f $@
+	$(AR) rcs $@ $^
+build-fuzz/%: t/fuzz/%.c build-fuzz/libcommon.a
+	$(CLANG) $(CPPFLAGS) $(FUZZFLAGS) -fsanitize=fuzzer -MMD -MP -o $@ $< build-fuzz/libcommon.a $(LIBS)
 
 deps:
 	@sh t/deps.sh build test
@@ -90,7 +96,7 @@ uninstall:
 clean:
 	rm -rf build build-san build-fuzz
 
--include $(patsubst %.c,$O/%.d,$(LIBSRC) $(wildcard cmd/*/*.c))
+-include $(patsubst %.c,$O/%.d,$(LIBSRC) $(wildcard cmd/*/*.c)) $(patsubst %.c,build-fuzz/%.d,$(LIBSRC) $(FUZZERS:%=%.c))
 .PHONY: all deps test-build test test-long demo bench bench-queue fuzz lint install uninstall clean
 .DELETE_ON_ERROR:
 .SECONDARY:
