@@ -192,6 +192,12 @@ proc_spawn(const struct proc *p)
 int
 proc_become(const char *user, uid_t uid, gid_t gid)
 {
+	return proc_become_in(NULL, user, uid, gid);
+}
+
+int
+proc_become_in(const char *root, const char *user, uid_t uid, gid_t gid)
+{
 	const struct passwd *pw = NULL;
 
 	if (user) {
@@ -213,12 +219,14 @@ proc_become(const char *user, uid_t uid, gid_t gid)
 	}
 	/* an ordinary user can be nobody else, and keeps the groups it has */
 	if (geteuid() != 0) {
-		if (uid == geteuid() && uid == getuid())
+		if (uid == geteuid() && uid == getuid() && !root)
 			return 0;
 		errno = EPERM;
 		return -1;
 	}
 	if ((pw ? initgroups(pw->pw_name, gid) : setgroups(1, &gid)) < 0)
+		return -1;
+	if (root && (chroot(root) < 0 || chdir("/") < 0))
 		return -1;
 	if (setresgid(gid, gid, gid) < 0 || setresuid(uid, uid, uid) < 0)
 		return -1;

@@ -25,6 +25,8 @@ pid_t proc_spawn(const struct proc *p);
 /* Becomes uid/gid with the groups of user (or none but gid): permanently. uid (uid_t)-1: those of user. Not root: 0
  * when this is the user already. 0 or -1 with errno (EINVAL: no such user). */
 int proc_become(const char *user, uid_t uid, gid_t gid);
+/* The same, inside the directory root from then on (chroot; user is looked up before). */
+int proc_become_in(const char *root, const char *user, uid_t uid, gid_t gid);
 /* Opens /dev/null on any of descriptors 0-2 that is closed: first thing in main(). */
 void proc_sane_fds(void);
 /* Splits a command line of main.cf into words: blanks separate, { } around a word group, no shell meaning; a ${...}

@@ -29,12 +29,12 @@ struct server_peer {
 };
 
 struct server_limits {
-	int process_limit;        /* most workers (default_process_limit) */
+	int process_limit;        /* most workers (default_process_limit); those that end after a reload come on top */
 	int min_idle;             /* idle workers kept ready; at least 1 */
 	int max_use;              /* sessions a worker serves before it is replaced; 0: no limit */
 	int64_t max_idle;         /* seconds an idle worker beyond min_idle lives */
 	int64_t fork_delay;       /* seconds before a worker that died is replaced, and after a failed fork */
-	int per_client;           /* connections at once from one address; 0: no limit */
+	int per_client;           /* connections at once from one IPv4 address or IPv6 /64 network; 0: no limit */
 	bool require_tls;         /* -S: every socket speaks TLS from the first byte */
 	const char *user;         /* started as root: workers become this user (supplementary groups too); NULL: no change */
 	const char *chroot;       /* NULL: none */
@@ -48,26 +48,37 @@ struct server {
 	bool ipv4, ipv6;          /* for "all" and names (inet_protocols) */
 	mode_t unix_mode;         /* of a unix: socket file, e.g. 0666 */
 	void *arg;
-	/* In the parent before the first fork and after SIGHUP: read config, maps, keys. 0, or -1: keep what was. */
+	/* In the parent before the first fork and after SIGHUP: read config, maps, keys; may change limits. 0, or -1: keep
+	 * what was. After a SIGHUP new workers are forked, old ones end: idle at once, busy after their session. May be NULL. */
 	int (*setup)(void *arg);
+	/* In the parent every few seconds: have files changed that workers may not read themselves (tls_context_refresh)?
+	 * 1: yes, and they are loaded: workers are replaced as after SIGHUP, without setup. May be NULL. */
+	int (*refresh)(void *arg);
 	/* In each new worker after it has dropped its privileges, before its first accept. May be NULL. */
 	void (*worker)(void *arg);
 	/* One session. The callee does not close the descriptors of peer. */
 	void (*session)(void *arg, const struct server_peer *peer);
-	/* Is this client free of the per_client limit? Asked only about one that is over it. NULL: none is. */
+	/* Is this client free of the per_client limit? Asked only about one that is over it. NULL: none is; AF_UNIX clients always are. */
 	bool (*exempt)(void *arg, const struct server_peer *peer);
 	/* The client is over per_client: say so in the protocol's words. May be NULL. */
 	void (*refuse)(void *arg, const struct server_peer *peer);
 	/* Run in the parent when a worker asks by server_ask (privileged monitor); NULL: none. Forks if it may block. */
 	void (*monitor)(void *arg, int fd, const void *request, size_t n);
-	/* One line a start, stop, dead worker ("W..." warnings are the program's to print). */
+	/* In the parent or a worker: one line a start, stop, reload, dead worker, limit reached, error. */
 	void (*log)(void *arg, const char *line);
 };
 
-/* Serves until SIGTERM or (one session) until it is over. Returns a sysexits status. */
+/* Serves until SIGTERM or SIGINT (workers end after the reply that is under way; those that need more than 30 seconds
+ * are killed), with inetd wait until there was no client for max_idle, or (one session) until it is over. SIGPIPE is
+ * ignored. Returns a sysexits status; the reason of a failure went to log. */
 int server_run(struct server *s);
-/* In a worker: SIGTERM or SIGHUP has come; end after the reply that is under way. */
+/* In a worker: SIGTERM has come; end after the reply that is under way. Fits io->stopping. After SIGHUP a worker
+ * just ends after its session, and this stays false. */
 bool server_stopping(void);
 /* In a worker: sends request (at most 4096 bytes) and a descriptor (or -1) to the parent's monitor. 0 or -1. */
 int server_ask(const void *request, size_t n, int fd);
+/* In monitor: forks a process (root if the parent is) without the server's sockets, with usual signals; SIGTERM to the
+ * server reaches it (server_stopping). 0 in the child, which ends by _exit or exit; -1 with errno (EAGAIN:
+ * process_limit of them are running). */
+pid_t server_fork(void);
 #endif
