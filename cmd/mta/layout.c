@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: ISC
+ * Copyright (c) 2026 The mtakit authors */
+/* The directories that a system needs: see mta.h. The top of the queue, pid/ and public/ belong to whoever starts the
+ * system (root, so that nobody else can put a pid file there); all else to mail_owner. */
+#include "mta.h"
+
+#include "mail/queue.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+struct layout {
+	struct config *c;
+	bool fix;
+	void (*warn)(const char *line);
+	uid_t uid;                /* of mail_owner */
+	gid_t gid;
+	int errors;
+};
+
+static void __attribute__((format(printf, 2, 3)))
+say(struct layout *l, const char *fmt, ...)
+{
+	struct buf b = BUF_INIT(65536);
+	va_list ap;
+
+	va_start(ap, fmt);
+	buf_vaddf(&b, fmt, ap);
+	va_end(ap);
+	l->warn(b.data);
+	buf_free(&b);
+}
+
+/* One directory: made when missing, owner and mode compared. */
+static void
+check_dir(struct layout *l, const char *path, mode_t mode, bool owned)
+{
+	uid_t uid = owned ? l->uid : geteuid();
+	gid_t gid = owned ? l->gid : getegid();
+	struct stat st;
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+	if (fd < 0 && errno == ENOENT && mkdir(path, 0700) == 0) {
+		say(l, "made %s", path);
+		fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		if (fd >= 0 && (fchown(fd, uid, gid) < 0 || fchmod(fd, mode) < 0)) {
+			say(l, "error: set the owner and mode of %s: %s", path, strerror(errno));
+			l->errors++;
+		}
+	}
+	if (fd < 0 || fstat(fd, &st) < 0) {
+		say(l, "error: directory %s: %s", path, strerror(errno));
+		l->errors++;
+	} else if (st.st_uid != uid || (st.st_mode & 0777) != mode) {
+		if (l->fix && fchown(fd, uid, gid) == 0 && fchmod(fd, mode) == 0) {
+			say(l, "put right the owner and mode of %s", path);
+		} else {
+			say(l, "error: %s belongs to user %u with mode %o, and must belong to user %u with mode %o", path,
+			    (unsigned)st.st_uid, (unsigned)st.st_mode & 0777, (unsigned)uid, (unsigned)mode);
+			l->errors++;
+		}
+	}
+	if (fd >= 0)
+		close(fd);
+}
+
+/* Directories above the queue. */
+static void
+make_parents(struct layout *l, const char *path)
+{
+	struct buf b = BUF_INIT(65536);
+
+	for (const char *s = strchr(path + 1, '/'); s; s = strchr(s + 1, '/')) {
+		buf_clear(&b);
+		buf_add(&b, path, (size_t)(s - path));
+		if (mkdir(b.data, 0755) == 0)
+			say(l, "made %s", b.data);
+	}
+	buf_free(&b);
+}
+
+/* Who mail_owner is; as an ordinary user everything is the caller's own. */
+static int
+find_owner(struct layout *l)
+{
+	const char *name = config_str(l->c, "mail_owner");
+	const struct passwd *pw;
+
+	l->uid = geteuid();
+	l->gid = getegid();
+	if (l->uid != 0)
+		return 0;
+	pw = getpwnam(name);
+	if (!pw) {
+		const char *where = config_where(l->c, "mail_owner");
+
+		say(l, "error: %s%smail_owner: there is no user \"%s\" (make one: useradd --system --home-dir / --shell /usr/sbin/nologin %s)",
+		    where ? where : "", where ? ": " : "", name, name);
+		l->errors++;
+		return -1;
+	}
+	if (pw->pw_uid == 0) {
+		say(l, "error: mail_owner: must not be root");
+		l->errors++;
+		return -1;
+	}
+	l->uid = pw->pw_uid;
+	l->gid = pw->pw_gid;
+	return 0;
+}
+
+/* An empty maillog_file that mail_owner may write. */
+static void
+check_log(struct layout *l)
+{
+	const char *path = config_str(l->c, "maillog_file");
+	int fd;
+
+	if (!*path)
+		return;
+	fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_EXCL | O_CLOEXEC, 0640);
+	if (fd < 0 && errno == EEXIST)
+		fd = open(path, O_WRONLY | O_APPEND | O_CLOEXEC | O_NOCTTY);
+	else if (fd >= 0)
+		(void)!fchown(fd, l->uid, l->gid);
+	if (fd < 0) {
+		say(l, "error: open %s (maillog_file): %s", path, strerror(errno));
+		l->errors++;
+		return;
+	}
+	close(fd);
+}
+
+int
+layout_check(struct config *c, bool fix, void (*warn)(const char *))
+{
+	static const struct { const char *name; mode_t mode; bool owned; } dirs[] = {
+		{ "", 0755, false }, { "/incoming", 0700, true }, { "/active", 0700, true }, { "/deferred", 0700, true },
+		{ "/hold", 0700, true }, { "/corrupt", 0700, true }, { "/defer", 0700, true }, { "/tmp", 0700, true },
+		{ "/pid", 0755, false }, { "/public", 0755, false }, { "/private", 0700, true },
+	};
+	struct layout l = { .c = c, .fix = fix, .warn = warn };
+	const char *top = config_str(c, "queue_directory");
+	struct buf path = BUF_INIT(65536);
+
+	if (*top != '/') {
+		say(&l, "error: queue_directory: \"%s\" is no absolute path", top);
+		return 1;
+	}
+	if (find_owner(&l) < 0)
+		return l.errors;
+	make_parents(&l, top);
+	for (size_t i = 0; i < sizeof dirs / sizeof *dirs; i++) {
+		buf_clear(&path);
+		buf_addf(&path, "%s%s", top, dirs[i].name);
+		check_dir(&l, path.data, dirs[i].mode, dirs[i].owned);
+	}
+	check_log(&l);
+	buf_free(&path);
+	return l.errors;
+}

@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: ISC
+ * Copyright (c) 2026 The mtakit authors */
+/* mta - starts, stops, reloads, flushes, checks a mail system where there is no systemd, and private ones; postfix by name.
+ * See mta(8). */
+#include "mta.h"
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "base/msg.h"
+#include "sys/proc.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+static const char usage_text[] = "mta [-qV] [-C dir] [-o name=value] start|start-fg|stop|reload|restart|condrestart|abort|flush|check|status|set-permissions";
+static const char postfix_usage[] = "postfix [-Dv] [-c dir] start|start-fg|stop|reload|abort|flush|check|status|set-permissions";
+
+struct options {
+	struct config_options config;
+	bool postfix;             /* called by that name */
+	bool quiet;
+};
+
+static void __attribute__((noreturn, format(printf, 2, 3)))
+usage(const struct options *o, const char *fmt, ...)
+{
+	struct buf b = BUF_INIT(65536);
+	va_list ap;
+
+	va_start(ap, fmt);
+	buf_vaddf(&b, fmt, ap);
+	va_end(ap);
+	msg_warn("%s", b.data);
+	fprintf(stderr, "usage: %s\n", o->postfix ? postfix_usage : usage_text);
+	exit(EX_USAGE);
+}
+
+static void
+warn_line(const char *line)
+{
+	msg_warn("%s", line);
+}
+
+static void
+say(const struct options *o, const char *what, struct config *c)
+{
+	if (!o->quiet)
+		printf("%s: %s (%s)\n", msg_program, what, config_dir(c));
+}
+
+/* Waits for the supervisor's word. Exit status. */
+static int
+hear(const struct options *o, struct config *c, int fd)
+{
+	struct buf text = BUF_INIT(262144);
+	char data[4096];
+	ssize_t n;
+
+	while ((n = read(fd, data, sizeof data)) > 0 || (n < 0 && errno == EINTR))
+		if (n > 0)
+			buf_add(&text, data, (size_t)n);
+	close(fd);
+	if (text.len == 0)
+		msg_die(EX_OSERR, "the supervisor ended without a word; see the log");
+	if (!*text.data) {
+		say(o, "started", c);
+		return EX_OK;
+	}
+	msg_die(EX_UNAVAILABLE, "%s", text.data);
+}
+
+static int
+start(const struct options *o, struct config *c, bool foreground)
+{
+	struct buf err = BUF_INIT(65536);
+	struct services l;
+	int lock, report[2], null;
+	pid_t pid;
+
+	if (layout_check(c, false, warn_line) > 0)
+		return EX_CONFIG;
+	if (services_read(&l, c, o->config.overrides, &err) < 0)
+		msg_die(EX_CONFIG, "%s", err.data);
+	lock = control_lock(c, &err);
+	if (lock < 0)
+		msg_die(EXIT_FAILURE, "%s", err.data);
+	control_wait_leftovers(c, &l);
+	if (foreground)
+		supervise(c, &o->config, &l, lock, -1);
+	fflush(NULL);
+	if (pipe2(report, O_CLOEXEC) < 0)
+		msg_die(EX_OSERR, "pipe: %s", strerror(errno));
+	pid = fork();
+	if (pid < 0)
+		msg_die(EX_OSERR, "fork: %s", strerror(errno));
+	if (pid == 0) {
+		close(report[0]);
+		setsid();
+		(void)!chdir("/");
+		null = open("/dev/null", O_RDWR | O_CLOEXEC);
+		for (int fd = 0; null >= 0 && fd < 3; fd++)
+			dup2(null, fd);
+		supervise(c, &o->config, &l, lock, report[1]);
+	}
+	close(report[1]);
+	close(lock);
+	services_free(&l);
+	buf_free(&err);
+	return hear(o, c, report[0]);
+}
+
+/* The running supervisor; without one the program ends, with status (as a message when the status is not 0). */
+static pid_t
+running(struct config *c, int status)
+{
+	struct buf err = BUF_INIT(65536);
+	pid_t pid = control_running(c, &err);
+
+	if (pid < 0)
+		msg_die(EX_TEMPFAIL, "%s", err.data);
+	if (pid == 0 && status)
+		msg_die(status, "not running (%s)", config_dir(c));
+	buf_free(&err);
+	return pid;
+}
+
+static int
+stop(const struct options *o, struct config *c, int sig)
+{
+	pid_t pid = running(c, EXIT_FAILURE);
+
+	if (kill(pid, sig) < 0 && errno != ESRCH)
+		msg_die(errno == EPERM ? EX_NOPERM : EX_OSERR, "signal process %d: %s", (int)pid, strerror(errno));
+	if (!control_wait(c, clock_deadline(config_time(c, "service_stop_timeout") + 5)))
+		msg_die(EX_TEMPFAIL, "process %d still runs; see the log", (int)pid);
+	say(o, sig == SIGQUIT ? "aborted" : "stopped", c);
+	return EX_OK;
+}
+
+static int
+reload(const struct options *o, struct config *c)
+{
+	struct buf err = BUF_INIT(65536);
+	struct services l;
+	pid_t pid;
+
+	/* what the supervisor would refuse is refused here, where it is seen */
+	if (services_read(&l, c, o->config.overrides, &err) < 0)
+		msg_die(EX_CONFIG, "%s", err.data);
+	services_free(&l);
+	buf_free(&err);
+	pid = running(c, EXIT_FAILURE);
+	if (kill(pid, SIGHUP) < 0)
+		msg_die(errno == EPERM ? EX_NOPERM : EX_OSERR, "signal process %d: %s", (int)pid, strerror(errno));
+	say(o, "reloaded", c);
+	return EX_OK;
+}
+
+/* Runs another of our programs with -C; its exit status. */
+static int
+run(struct config *c, const char *program, const char *verb)
+{
+	char *argv[] = { mem_strdup(program), mem_strdup("-C"), mem_strdup(config_dir(c)), mem_strdup(verb), NULL };
+	struct proc p = { .argv = argv, .in = -1, .out = STDOUT_FILENO, .err = STDERR_FILENO, .uid = (uid_t)-1, .gid = (gid_t)-1 };
+	int status = 0;
+	pid_t pid;
+
+	fflush(NULL);
+	pid = proc_spawn(&p);
+	if (pid < 0)
+		msg_die(EX_UNAVAILABLE, "run %s: %s", program, strerror(errno));
+	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	for (size_t i = 0; argv[i]; i++)
+		free(argv[i]);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : EX_SOFTWARE;
+}
+
+/* All that a start would find, and what mtaconf(8) thinks of main.cf. */
+static int
+check(const struct options *o, struct config *c, bool fix)
+{
+	struct buf err = BUF_INIT(65536);
+	struct services l = { 0 };
+	int errors = layout_check(c, fix, warn_line), r;
+
+	if (services_read(&l, c, o->config.overrides, &err) < 0) {
+		msg_warn("error: %s", err.data);
+		errors++;
+	}
+	services_free(&l);
+	buf_free(&err);
+	r = fix ? EX_OK : run(c, "mtaconf", "check");
+	return errors ? EX_CONFIG : r;
+}
+
+static int
+do_verb(const struct options *o, struct config *c, const char *verb)
+{
+	if (strcmp(verb, "start") == 0 || strcmp(verb, "start-fg") == 0)
+		return start(o, c, verb[5] != '\0');
+	if (strcmp(verb, "stop") == 0)
+		return stop(o, c, SIGTERM);
+	if (strcmp(verb, "abort") == 0)
+		return stop(o, c, SIGQUIT);
+	if (strcmp(verb, "reload") == 0)
+		return reload(o, c);
+	if (strcmp(verb, "restart") == 0) {
+		if (running(c, 0))
+			stop(o, c, SIGTERM);
+		return start(o, c, false);
+	}
+	if (strcmp(verb, "condrestart") == 0) {
+		if (!running(c, 0))
+			return EX_OK;
+		stop(o, c, SIGTERM);
+		return start(o, c, false);
+	}
+	if (strcmp(verb, "flush") == 0)
+		return run(c, "mtaqueue", "flush");
+	if (strcmp(verb, "check") == 0 || strcmp(verb, "configtest") == 0)
+		return check(o, c, false);
+	if (strcmp(verb, "set-permissions") == 0)
+		return check(o, c, true);
+	if (strcmp(verb, "status") == 0)
+		return control_status(c);
+	usage(o, "\"%s\" is no command", verb);
+}
+
+int
+main(int argc, char **argv)
+{
+	struct options o = { 0 };
+	struct config *c;
+	char *dir;
+	int letter, r;
+
+	proc_sane_fds();
+	msg_init(argv[0]);
+	o.postfix = strcmp(msg_program, "postfix") == 0;
+	opterr = 0;
+	while ((letter = getopt(argc, argv, o.postfix ? ":c:C:DVvo:" : ":C:o:qV")) != -1) {
+		switch (letter) {
+		case 'C':
+		case 'c':
+		case 'o':
+			config_option(&o.config, letter == 'c' ? 'C' : letter, optarg);
+			break;
+		case 'D':
+		case 'v':
+			break;
+		case 'q':
+			o.quiet = true;
+			break;
+		case 'V':
+			printf("%s (mtakit) %s\n", msg_program, VERSION);
+			return EX_OK;
+		case ':':
+			usage(&o, "option -%c needs an argument", optopt);
+		default:
+			usage(&o, "there is no option -%c", optopt);
+		}
+	}
+	if (argc - optind != 1)
+		usage(&o, argc == optind ? "no command given" : "one command at a time");
+	c = config_from_options(&o.config);
+	/* absolute: the supervisor works in / */
+	o.config.dir = dir = mem_strdup(config_dir(c));
+	r = do_verb(&o, c, argv[optind]);
+	if (fflush(stdout) != 0 || ferror(stdout))
+		msg_die(EX_IOERR, "write standard output: %s", strerror(errno));
+	config_close(&c);
+	free(o.config.overrides);
+	free(dir);
+	return r;
+}
