@@ -26,7 +26,7 @@ struct action {
 	enum queue_name to;
 	bool forget;              /* the reasons of earlier attempts go */
 	bool now;                 /* delete --now */
-	bool quiet;               /* -q: no line a message */
+	bool quiet;               /* -q: prints nothing */
 	struct selection *s;
 	uint64_t done, failed;
 };
@@ -104,7 +104,8 @@ run(struct app *app, int argc, char **argv, struct action *a, bool needs_selecti
 	if (needs_selection && select_everything(&s))
 		usage(app, "which messages? Queue IDs, a selection such as --from, or --all");
 	status = select_run(&s, act, a);
-	printf("%s %" PRIu64 " message%s\n", s.dry ? a->would : a->did, a->done, a->done == 1 ? "" : "s");
+	if (!a->quiet)
+		printf("%s %" PRIu64 " message%s\n", s.dry ? a->would : a->did, a->done, a->done == 1 ? "" : "s");
 	if (a->failed)
 		status = EX_UNAVAILABLE;
 	else if (a->done == 0 && status == EX_OK)

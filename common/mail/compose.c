@@ -63,7 +63,7 @@ struct compose {
 	struct list to, resent;
 	bool is_resent;           /* there was a recipient field of the Resent- kind */
 	const struct field *sender_field;
-	char *sender;
+	char *sender, *message_id;
 	unsigned seen;
 	/* Recognising a leading "From " line of an mbox file, over any portions. */
 	enum { BEGIN, SKIP_LINE, HEADER } state;
@@ -105,6 +105,7 @@ compose_free(struct compose **cp)
 	list_free(&c->to);
 	list_free(&c->resent);
 	free(c->sender);
+	free(c->message_id);
 	free(c);
 	*cp = NULL;
 }
@@ -320,6 +321,8 @@ take_field(struct compose *c, struct buf *err)
 		c->seen |= COMPOSE_RESENT;
 	if (f)
 		c->seen |= f->seen;
+	if (f && f->seen == COMPOSE_MESSAGE_ID && !c->message_id)
+		c->message_id = mem_strndup(c->h.value, c->h.value_len);
 	if (c->s.drop && listed(c->s.drop, c->h.name, c->h.name_len))
 		return 0;
 	if (f && f->flags & F_ADDR && c->s.origin)
@@ -368,8 +371,15 @@ passed_from_line(struct compose *c, const char *data, size_t n, size_t *at)
 static int
 header_over(struct compose *c, size_t base, size_t *used, struct buf *err)
 {
-	if (c->s.from)
+	size_t before = c->out.len;
+
+	if (c->s.host)
 		compose_missing(&c->s, c->seen, &c->out);
+	if (!c->message_id) {
+		const char *added = strstr(c->out.data + (before ? before - 1 : 0), "\nMessage-Id: ");
+
+		c->message_id = added ? mem_strndup(added + 13, strcspn(added + 13, "\n")) : mem_strdup("");
+	}
 	buf_addc(&c->out, '\n');
 	if (c->h.rest < base) { /* the first line of the body began in an earlier portion */
 		buf_add(&c->out, c->h.field.data, base - c->h.rest);
@@ -437,4 +447,10 @@ const char *
 compose_sender(const struct compose *c)
 {
 	return c->sender;
+}
+
+const char *
+compose_message_id(const struct compose *c)
+{
+	return c->message_id;
 }

@@ -19,11 +19,12 @@ struct compose_settings {
 	const char *drop;         /* names of fields to drop, "bcc, resent-bcc, return-path"; NULL: none */
 	const char *origin;       /* domain for bare addresses in the header; NULL: they stay as they are */
 	size_t max_rcpts;         /* more are an error */
-	/* What is added where it is missing; from NULL: nothing is. */
-	const char *from;         /* address for From: */
-	const char *name;         /* display name for it, UTF-8; NULL or "": none */
+	/* What is added where it is missing; host NULL: nothing is. */
 	const char *host;         /* for Message-Id: */
 	int64_t now;              /* unix seconds, for Date: */
+	/* For From:, asked only where it is missing: gives the address, and a display name in UTF-8 ("": none). */
+	void (*identity)(void *arg, const char **addr, const char **name);
+	void *identity_arg;
 };
 
 #define COMPOSE_RCPT_MAX 50000        /* recipients that the programs here take at once */
@@ -41,6 +42,7 @@ const struct buf *compose_header(const struct compose *c);   /* with the empty l
 /* Collected addresses, each once, with the domain added; the list is the caller's to change, the strings belong to c. */
 char **compose_recipients(const struct compose *c, size_t *n);
 const char *compose_sender(const struct compose *c);         /* NULL: none was found */
+const char *compose_message_id(const struct compose *c);     /* "<...>" as it stands; "" when there is none */
 
 /* Takes an argument apart that holds one or more addresses ("bob, Carol <carol@example.org>"): calls add for each, in
  * canonical form, with @origin where there was no domain. 0, or -1 with err. */

@@ -74,12 +74,15 @@ compose_phrase(const char *name, struct buf *out)
 static void
 from(const struct compose_settings *s, const char *prefix, struct buf *out)
 {
+	const char *addr = "", *name = "";
+
+	s->identity(s->identity_arg, &addr, &name);
 	buf_addf(out, "%sFrom: ", prefix);
-	if (s->name && *s->name) {
-		compose_phrase(s->name, out);
-		buf_addf(out, " <%s>\n", s->from);
+	if (*name) {
+		compose_phrase(name, out);
+		buf_addf(out, " <%s>\n", addr);
 	} else {
-		buf_addf(out, "%s\n", s->from);
+		buf_addf(out, "%s\n", addr);
 	}
 }
 

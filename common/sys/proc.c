@@ -21,7 +21,7 @@
 
 #define DEFAULT_PATH "/usr/local/bin:/usr/bin:/bin"
 
-/* The directory of the running binary, then PATH. */
+/* The directory of the running binary, its sister where that is bin or sbin, then PATH. */
 static char *
 default_search(void)
 {
@@ -34,8 +34,13 @@ default_search(void)
 		self[n] = '\0';
 		slash = strrchr(self, '/');
 		if (slash && slash != self) {
-			buf_add(&b, self, (size_t)(slash - self));
-			buf_addc(&b, ':');
+			*slash = '\0';
+			buf_addf(&b, "%s:", self);
+			slash = strrchr(self, '/');
+			if (slash && (strcmp(slash, "/bin") == 0 || strcmp(slash, "/sbin") == 0)) {
+				slash[1] = '\0';
+				buf_addf(&b, "%s%s:", self, b.data[b.len - 5] == 's' ? "bin" : "sbin");
+			}
 		}
 	}
 	buf_adds(&b, path && *path ? path : DEFAULT_PATH);
@@ -74,6 +79,15 @@ exec_search(const struct proc *p, char *const *envp)
 		at += n + (at[n] == ':');
 	}
 	errno = why;
+}
+
+int
+proc_exec(char *const *argv)
+{
+	struct proc p = { .argv = argv };
+
+	exec_search(&p, environ);
+	return -1;
 }
 
 /* Moves in, out, err to 0, 1, 2 in any order they came; everything else will close on exec. 0 or -1. */

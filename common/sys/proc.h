@@ -11,7 +11,7 @@
 struct proc {
 	char *const *argv;        /* argv[0] has a '/', or is looked for in path */
 	char *const *envp;        /* NULL: PATH=/usr/local/bin:/usr/bin:/bin only, and TZ, LANG where set */
-	const char *path;         /* directories tried for argv[0], colon-separated; NULL: the caller's own directory, then PATH */
+	const char *path;         /* directories tried for argv[0], colon-separated; NULL: the caller's own directory, its sister (bin, sbin), then PATH */
 	const char *dir;          /* working directory; NULL: unchanged */
 	int in, out, err;         /* become 0, 1, 2; -1: /dev/null */
 	const char *user;         /* as root: become this user; NULL: no change unless uid is set */
@@ -22,6 +22,9 @@ struct proc {
 
 /* Forks and execs; the exec's failure is reported: -1 with errno, nothing left running. */
 pid_t proc_spawn(const struct proc *p);
+/* Becomes another program of the kit (or of PATH) with all that this process has: environment, descriptors, user.
+ * Returns only on failure: -1 with errno. */
+int proc_exec(char *const *argv);
 /* Becomes uid/gid with the groups of user (or none but gid): permanently. uid (uid_t)-1: those of user. Not root: 0
  * when this is the user already. 0 or -1 with errno (EINVAL: no such user). */
 int proc_become(const char *user, uid_t uid, gid_t gid);
