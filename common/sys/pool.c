@@ -26,7 +26,7 @@
 
 #define SECOND INT64_C(1000000)
 #define GRACE (30 * SECOND)        /* for sessions under way after SIGTERM */
-#define REFRESH (5 * SECOND)       /* between looks at changed files */
+#define REFRESH (2 * SECOND)       /* between looks at changed files */
 #define FULL_LOG (60 * SECOND)     /* between two complaints that the limit is reached */
 #define BURST_MAX 32
 #define REQUEST_MAX 4096
@@ -293,7 +293,7 @@ reload(struct parent *m)
 	got_hup = 0;
 	if (m->p->single)
 		return;
-	if (s->setup && s->setup(s->arg) < 0) {
+	if ((s->setup && s->setup(s->arg) < 0) || worker_find_user(m->p) != 0) {
 		pool_log(s, "reload failed: the old settings stay in use");
 		return;
 	}

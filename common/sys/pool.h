@@ -8,6 +8,7 @@
 #ifndef SYS_POOL_H
 #define SYS_POOL_H
 #include "sys/listen.h"
+#include "sys/proc.h"
 #include "sys/server.h"
 
 #include <signal.h>
@@ -45,6 +46,7 @@ struct pool {
 	int kick[2];                       /* workers write, the parent reads */
 	int ask[2];                        /* server_ask: SOCK_SEQPACKET; [0] the parent's, [1] the workers' */
 	sigset_t usual;                    /* signal mask at the start */
+	struct proc_user user;             /* limits.user, looked up; without groups: no change */
 };
 
 extern volatile sig_atomic_t pool_stopping;      /* SIGTERM or SIGINT has come (in parent, workers and server_fork's) */
@@ -55,8 +57,10 @@ int pool_run(struct pool *p);
 void pool_log(const struct server *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* The life of a worker. */
 void worker_run(struct pool *p, int slot, pid_t parent) __attribute__((noreturn));
-/* Becomes limits.user. 0, or a sysexits status after a line in the log. */
-int worker_drop(const struct server *s);
+/* Looks limits.user up (when root). 0, or a sysexits status after a line in the log. */
+int worker_find_user(struct pool *p);
+/* Becomes that user, for good. The same. */
+int worker_drop(const struct pool *p);
 /* Who is at fd? */
 void worker_peer(struct server_peer *peer, int fd);
 /* Sets a handler; calls that wait for events return all the same (poll(2) and its kind never restart). */

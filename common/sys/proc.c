@@ -204,16 +204,12 @@ proc_spawn(const struct proc *p)
 }
 
 int
-proc_become(const char *user, uid_t uid, gid_t gid)
-{
-	return proc_become_in(NULL, user, uid, gid);
-}
-
-int
-proc_become_in(const char *root, const char *user, uid_t uid, gid_t gid)
+proc_user_find(struct proc_user *u, const char *user, uid_t uid, gid_t gid)
 {
 	const struct passwd *pw = NULL;
+	int room = 16;
 
+	memset(u, 0, sizeof *u);
 	if (user) {
 		errno = 0;
 		pw = getpwnam(user);
@@ -231,24 +227,68 @@ proc_become_in(const char *root, const char *user, uid_t uid, gid_t gid)
 		errno = EINVAL;
 		return -1;
 	}
+	u->uid = uid;
+	u->gid = gid;
+	u->groups = mem_array((size_t)room, sizeof *u->groups);
+	u->groups[0] = gid;
+	u->count = 1;
+	if (!pw)
+		return 0;
+	for (;;) {
+		int n = room;
+
+		if (getgrouplist(pw->pw_name, gid, u->groups, &n) >= 0) {
+			u->count = n;
+			return 0;
+		}
+		room = n > room ? n : room * 2;
+		u->groups = mem_resize(u->groups, (size_t)room, sizeof *u->groups);
+	}
+}
+
+int
+proc_user_become(const struct proc_user *u, const char *root)
+{
 	/* an ordinary user can be nobody else, and keeps the groups it has */
 	if (geteuid() != 0) {
-		if (uid == geteuid() && uid == getuid() && !root)
+		if (u->uid == geteuid() && u->uid == getuid() && !root)
 			return 0;
 		errno = EPERM;
 		return -1;
 	}
-	if ((pw ? initgroups(pw->pw_name, gid) : setgroups(1, &gid)) < 0)
+	if (setgroups((size_t)u->count, u->groups) < 0)
 		return -1;
 	if (root && (chroot(root) < 0 || chdir("/") < 0))
 		return -1;
-	if (setresgid(gid, gid, gid) < 0 || setresuid(uid, uid, uid) < 0)
+	if (setresgid(u->gid, u->gid, u->gid) < 0 || setresuid(u->uid, u->uid, u->uid) < 0)
 		return -1;
-	if (uid != 0 && (setuid(0) == 0 || seteuid(0) == 0)) {
+	if (u->uid != 0 && (setuid(0) == 0 || seteuid(0) == 0)) {
 		errno = EPERM; /* there is a way back: that is no change at all */
 		return -1;
 	}
 	return 0;
+}
+
+void
+proc_user_free(struct proc_user *u)
+{
+	free(u->groups);
+	memset(u, 0, sizeof *u);
+}
+
+int
+proc_become(const char *user, uid_t uid, gid_t gid)
+{
+	struct proc_user u;
+	int r, saved;
+
+	if (proc_user_find(&u, user, uid, gid) < 0)
+		return -1;
+	r = proc_user_become(&u, NULL);
+	saved = errno;
+	proc_user_free(&u);
+	errno = saved;
+	return r;
 }
 
 void

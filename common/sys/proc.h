@@ -28,8 +28,15 @@ int proc_exec(char *const *argv);
 /* Becomes uid/gid with the groups of user (or none but gid): permanently. uid (uid_t)-1: those of user. Not root: 0
  * when this is the user already. 0 or -1 with errno (EINVAL: no such user). */
 int proc_become(const char *user, uid_t uid, gid_t gid);
-/* The same, inside the directory root from then on (chroot; user is looked up before). */
-int proc_become_in(const char *root, const char *user, uid_t uid, gid_t gid);
+/* The same in two steps, so that a parent looks the user up once (with all the memory that it takes) and its children
+ * just become it; root: inside that directory from then on (chroot), NULL: no change. */
+struct proc_user {
+	uid_t uid; gid_t gid;
+	gid_t *groups; int count;
+};
+int proc_user_find(struct proc_user *u, const char *user, uid_t uid, gid_t gid);
+int proc_user_become(const struct proc_user *u, const char *root);
+void proc_user_free(struct proc_user *u);
 /* Opens /dev/null on any of descriptors 0-2 that is closed: first thing in main(). */
 void proc_sane_fds(void);
 /* Splits a command line of main.cf into words: blanks separate, { } around a word group, no shell meaning; a ${...}

@@ -148,7 +148,7 @@ serve_single(struct pool *p, int fd, bool tls)
 		return pool_run(p);
 	}
 	worker_handle(SIGTERM, on_term);
-	status = worker_drop(s);
+	status = worker_drop(p);
 	if (status)
 		return status;
 	if (s->worker)
@@ -203,6 +203,11 @@ server_run(struct server *s)
 	}
 	if (geteuid() == 0 && !s->limits.user)
 		pool_log(s, "no user is set: sessions are served as root");
+	status = worker_find_user(&p);
+	if (status) {
+		listen_close(&p.listeners, true);
+		return status;
+	}
 	if (p.listeners.count == 0)
 		return serve_single(&p, fd, tls);
 	notify("READY=1");

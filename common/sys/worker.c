@@ -7,7 +7,6 @@
 #include "sys/pool.h"
 
 #include "base/clock.h"
-#include "sys/proc.h"
 #include "sys/sock.h"
 
 #include <errno.h>
@@ -62,24 +61,39 @@ on_signal(int sig)
 }
 
 int
-worker_drop(const struct server *s)
+worker_find_user(struct pool *p)
 {
-	const struct server_limits *l = &s->limits;
+	const struct server *s = p->s;
+	const char *user = s->limits.user;
+	struct proc_user found;
 
-	if (geteuid() == 0 && !l->user && l->chroot) {
-		if (chroot(l->chroot) < 0 || chdir("/") < 0) {
-			pool_log(s, "change root to %s: %s", l->chroot, strerror(errno));
-			return EX_CONFIG;
+	if (geteuid() != 0 || !user)
+		return 0;
+	if (proc_user_find(&found, user, (uid_t)-1, 0) < 0) {
+		pool_log(s, "become user %s: %s", user, errno == EINVAL ? "no such user" : strerror(errno));
+		return EX_CONFIG;
+	}
+	proc_user_free(&p->user);
+	p->user = found;
+	if (found.uid != 0)
+		return 0;
+	pool_log(s, "user %s is root: no session is served", user);
+	return EX_CONFIG;
+}
+
+int
+worker_drop(const struct pool *p)
+{
+	const char *root = p->s->limits.chroot;
+
+	if (p->user.groups) {
+		if (proc_user_become(&p->user, root) < 0) {
+			pool_log(p->s, "become user %s: %s", p->s->limits.user, strerror(errno));
+			return EX_OSERR;
 		}
-	} else if (geteuid() == 0 && l->user) {
-		if (proc_become_in(l->chroot, l->user, (uid_t)-1, 0) < 0) {
-			pool_log(s, "become user %s: %s", l->user, errno == EINVAL ? "no such user" : strerror(errno));
-			return EX_CONFIG;
-		}
-		if (geteuid() == 0) {
-			pool_log(s, "user %s is root: no session is served", l->user);
-			return EX_CONFIG;
-		}
+	} else if (root && geteuid() == 0 && (chroot(root) < 0 || chdir("/") < 0)) {
+		pool_log(p->s, "change root to %s: %s", root, strerror(errno));
+		return EX_OSERR;
 	}
 	proc_harden();
 	return 0;
@@ -294,7 +308,7 @@ worker_run(struct pool *p, int slot, pid_t parent)
 	worker_handle(SIGINT, SIG_IGN); /* from a terminal it reaches the parent too, which ends us in order */
 	worker_handle(SIGCHLD, SIG_DFL);
 	sigprocmask(SIG_SETMASK, &p->usual, NULL);
-	status = worker_drop(s);
+	status = worker_drop(p);
 	if (status)
 		_exit(status);
 	/* after the change of user, which clears it */
