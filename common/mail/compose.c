@@ -355,8 +355,10 @@ passed_from_line(struct compose *c, const char *data, size_t n, size_t *at)
 		if (!prefix)
 			c->state = HEADER;
 	}
-	if (c->state == BEGIN)
+	if (c->state == BEGIN) {
 		c->early += n;
+		*at = n;
+	}
 	if (c->state == SKIP_LINE) {
 		const char *lf = memchr(data, '\n', n);
 

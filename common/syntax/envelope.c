@@ -102,7 +102,7 @@ parse_time(struct envelope_line *l, const char *s, size_t n, const char **err)
 static int
 parse_sender(struct envelope_line *l, const char *s, size_t n, const char **err)
 {
-	if (bracketed(l, s, n) != n)
+	if (n == 0 || bracketed(l, s, n) != n)
 		return fail(err, "malformed sender");
 	return 0;
 }

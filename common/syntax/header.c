@@ -93,12 +93,15 @@ give(struct header *h)
 {
 	struct buf *f = &h->field;
 
+	if (!split(h))
+		return end(h, false, h->start);
 	if (f->len && f->data[f->len - 1] == '\n')
 		buf_truncate(f, f->len - 1);
 	if (f->len && f->data[f->len - 1] == '\r')
 		buf_truncate(f, f->len - 1);
+	h->value_len = (size_t)(f->data + f->len - h->value);
 	h->state = LINE_START;
-	return split(h) ? HEADER_FIELD : end(h, false, h->start);
+	return HEADER_FIELD;
 }
 
 /* The field is too long: gives its name, and skips the rest. */
@@ -123,6 +126,7 @@ dry(struct header *h, bool last)
 	case LINE_END:
 		return give(h);
 	default:
+		buf_clear(&h->field);
 		return end(h, false, h->total);
 	}
 }

@@ -18,7 +18,8 @@ enum header_event {
 };
 
 struct header {
-	struct buf field;         /* the raw field with its folds, without the last line end */
+	struct buf field;         /* the raw field with its folds, without the last line end; with HEADER_END and not
+	                           * blank: what was taken of the line that is no field */
 	const char *name;         /* valid with HEADER_FIELD until the next call */
 	size_t name_len;
 	const char *value;        /* after the colon and blanks; folds are still in it */

@@ -19,6 +19,7 @@ line(const char *s, size_t n)
 	for (size_t i = 0; i < n; i++)
 		CHECK((unsigned char)s[i] >= 0x20 && s[i] != 0x7f);
 	CHECK(n <= ENVELOPE_LINE_MAX && (n == 0) == (l.kind == ENVELOPE_END));
+	CHECK((l.value != NULL) == (l.kind != ENVELOPE_TIME && l.kind != ENVELOPE_END));
 	if (l.value)
 		CHECK(l.value >= s && l.value + l.value_len <= s + n);
 	if (l.kind == ENVELOPE_ID)

@@ -38,6 +38,8 @@ pull(const char *s, size_t n, size_t step, size_t max, struct buf *out)
 	CHECK(e == HEADER_END && h.rest <= n);
 	if (h.blank)
 		CHECK(h.rest > 0 && s[h.rest - 1] == '\n');
+	else
+		CHECK(h.rest + h.field.len <= n && memcmp(h.field.data, s + h.rest, h.field.len) == 0);
 	buf_addf(out, "\n%zu %d", h.rest, h.blank);
 	header_free(&h);
 }

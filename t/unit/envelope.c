@@ -49,6 +49,8 @@ static const struct {
 	{ .line = "sender <alice@example.com>", .kind = ENVELOPE_SENDER, .value = "alice@example.com" },
 	{ .line = "sender <>", .kind = ENVELOPE_SENDER, .value = "" },
 	{ .line = "sender <\"a>\\\"b\"@example.com>", .kind = ENVELOPE_SENDER, .value = "\"a>\\\"b\"@example.com" },
+	{ .line = "sender", .kind = -1 },
+	{ .line = "sender ", .kind = -1 },
 	{ .line = "sender alice@example.com", .kind = -1 },
 	{ .line = "sender <alice@example.com", .kind = -1 },
 	{ .line = "sender <a@b> x", .kind = -1 },
