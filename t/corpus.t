@@ -1,0 +1,84 @@
+#!/bin/sh
+# SPDX-License-Identifier: ISC
+# Copyright (c) 2026 The mtakit authors
+# Real mail and odd mail goes in by SMTP and comes back by POP3 byte for byte.
+. "${0%/*}/lib.sh"
+
+top=$(cd "$(dirname "$0")/.." && pwd)
+corpus=${MTA_CORPUS:-$top/../shared/corpus}
+mail_system
+mkdir -p "$DIR/in"
+# Our own odd ones, so that there is something to send everywhere.
+perl - "$DIR/in" <<'EOF'
+use strict; use warnings;
+my $dir = shift; srand 20261120;
+my %m = (
+    'empty'     => "",
+    'body-only' => "\r\n",
+    'no-body'   => "Subject: no body\r\n",
+    'dots'      => "Subject: dots\r\n\r\n.\r\n..\r\n...\r\n.x\r\n",
+    'longline'  => "Subject: long\r\n\r\n" . ("x" x 990) . "\r\n",
+    'eightbit'  => "Subject: \xff\xfe\r\n\r\n" . join('', map { chr } 128 .. 255) . "\r\n",
+    'blanks'    => "Subject: blanks\r\n\r\n\r\n \r\n\t\r\n\r\n",
+    'from'      => "Subject: from\r\n\r\nFrom me to you\r\n>From\r\n",
+    'big'       => "Subject: big\r\n\r\n" . join('', map { "$_ " . ("b" x 70) . "\r\n" } 1 .. 20000),
+);
+$m{"random$_"} = "Subject: random $_\r\n\r\n" . join('', map { join('', map { chr((1 .. 9, 11, 12, 14 .. 255)[rand 252]) } 1 .. rand 200) . "\r\n" } 1 .. 50) for 1 .. 5;
+for (keys %m) { open my $f, '>:raw', "$dir/$_.eml" or die; print $f $m{$_}; close $f or die }
+EOF
+if [ -d "$corpus" ]; then
+	for f in "$corpus"/*/*.eml; do
+		d=${f%/*}; cp "$f" "$DIR/in/${d##*/}-${f##*/}"
+	done
+else
+	diag "no corpus at $corpus (MTA_CORPUS names one): only the messages made here are sent"
+fi
+plan 4
+
+# Sends every file (line ends made CRLF), fetches all, compares; the subject of comparison is what was
+# sent, which stands in what was fetched after the fields that delivery added.
+perl - "$DIR/in" "$SMTP_PORT" "$POP3_PORT" "$USER_ADDR" "$PASSWORD" >"$DIR/result" 2>&1 <<'EOF'
+use strict; use warnings; use IO::Socket::INET;
+my ($dir, $smtp, $pop, $user, $pass) = @ARGV;
+my (%sent, @refused, $line);
+sub talk { my ($s, $cmd, $want) = @_; print $s $cmd; do { $line = <$s> // die "connection lost after $cmd" } while $line =~ /^\d\d\d-/; return $line =~ /^$want/ }
+my $s = IO::Socket::INET->new("127.0.0.1:$smtp") or die "connect: $!";
+talk($s, '', 220) or die $line; talk($s, "EHLO corpus.test\r\n", 250) or die $line;
+for my $f (sort glob "$dir/*.eml") {
+    open my $h, '<:raw', $f or die; my $b = do { local $/; <$h> } // '';
+    $b =~ s/\r?\n/\r\n/g; $b .= "\r\n" if length $b && $b !~ /\n\z/;
+    my $w = $b; $w =~ s/^\./../mg;
+    talk($s, "MAIL FROM:<sender\@example.net> BODY=8BITMIME\r\n", 250) && talk($s, "RCPT TO:<$user>\r\n", 250) && talk($s, "DATA\r\n", 354) or die $line;
+    if (talk($s, "$w.\r\n", 250)) { $sent{$b}++ }
+    elsif ($b =~ /\r(?!\n)/ && $line =~ /^5/) { push @refused, $f }
+    else { die "$f: $line" }
+}
+talk($s, "QUIT\r\n", 221);
+my $n = 0; $n += $_ for values %sent;
+my ($p, $c);
+for (1 .. 300) {
+    $p = IO::Socket::INET->new("127.0.0.1:$pop") or die "connect: $!"; <$p>;
+    print $p "USER $user\r\n"; <$p>; print $p "PASS $pass\r\n"; ($line = <$p>) =~ /^\+OK/ or die $line;
+    print $p "STAT\r\n"; ($c) = (<$p> // '') =~ /^\+OK (\d+)/; last if $c == $n;
+    print $p "QUIT\r\n"; <$p>; select undef, undef, undef, 0.1;
+}
+print "count $c of $n\n";
+my ($same, $sizes) = (0, 0);
+for my $i (1 .. $c) {
+    print $p "LIST $i\r\n"; my ($size) = <$p> =~ /^\+OK $i (\d+)/;
+    print $p "RETR $i\r\n"; ($line = <$p>) =~ /^\+OK/ or die $line;
+    my $b = ''; while (defined($line = <$p>)) { last if $line eq ".\r\n"; $line =~ s/^\.//; $b .= $line }
+    $sizes++ if length $b == $size;
+    # What delivery added: Return-Path, X-Original-To, Delivered-To, and our own Received.
+    $b =~ s/\A(?:(?:Return-Path|X-Original-To|Delivered-To): .*\r\n)*Received: .*\r\n(?:[ \t]+.*\r\n)*// or print "no Received field in $i\n";
+    if ($sent{$b}) { $same++; $sent{$b}-- or delete $sent{$b} } else { printf "message %d differs (%d bytes): %s\n", $i, length $b, substr($b, 0, 60) =~ s/[^ -~]/?/gr }
+}
+print $p "QUIT\r\n"; <$p>;
+print "same $same of $n\nsizes $sizes of $n\nrefused @refused\n";
+EOF
+sed 's/^/# /' "$DIR/result"
+n=$(sed -n 's/^count .* of //p' "$DIR/result")
+ok "all messages arrived" grep -qx "count $n of $n" "$DIR/result"
+ok "each came back as it was sent, byte for byte" grep -qx "same $n of $n" "$DIR/result"
+ok "each has as many octets as LIST said" grep -qx "sizes $n of $n" "$DIR/result"
+ok "only messages with a bare CR were refused" sh -c '! grep -q "differs\|no Received" "$1" && [ "$2" -ge 14 ]' - "$DIR/result" "${n:-0}"
