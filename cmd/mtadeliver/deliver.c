@@ -127,7 +127,7 @@ deliver_mailbox(struct deliver *d, const struct agent_job *j, const struct agent
 			break;
 		if (maildir_deliver(d->cache, m, &copy, &d->err) == 0)
 			return (struct outcome){ AGENT_SENT, "2.0.0", "delivered to maildir" };
-		if (errno != ENOENT && errno != ESTALE)
+		if (errno != ENOENT)
 			break;
 	}
 	return failure(d, r, errno);

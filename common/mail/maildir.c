@@ -396,6 +396,15 @@ name_message(struct maildir_cache *c, struct maildir *m, int fd, const char *tem
 	return -1;
 }
 
+/* The mailbox was removed while it was open (kernels differ in what a new file there fails with). */
+static bool
+removed(const struct maildir *m)
+{
+	struct stat st;
+
+	return (fstat(m->tmp, &st) == 0 && st.st_nlink == 0) || (fstat(m->new, &st) == 0 && st.st_nlink == 0);
+}
+
 int
 maildir_deliver(struct maildir_cache *c, struct maildir *m, const struct maildir_message *msg, struct buf *err)
 {
@@ -428,8 +437,10 @@ maildir_deliver(struct maildir_cache *c, struct maildir *m, const struct maildir
 		unlinkat(m->tmp, temp, 0);
 	if (fd >= 0)
 		close(fd);
-	if (saved == ENOENT || saved == ESTALE)
+	if (saved == ENOENT || saved == ESTALE || removed(m)) {
 		forget(c, m);
+		saved = ENOENT;
+	}
 	errno = saved;
 	return -1;
 }

@@ -39,7 +39,7 @@ struct maildir_message {
 	int fd;                   /* the content, all of it: size bytes from at */
 	uint64_t at, size;
 };
-/* Adds one message to new/; it is durable on return. 0, or -1 with errno and err: nothing is left. ENOENT and ESTALE
- * also mean that the mailbox was removed; the cache has then forgotten it, and it may be opened again. */
+/* Adds one message to new/; it is durable on return. 0, or -1 with errno and err: nothing is left. ENOENT: the
+ * mailbox was removed; the cache has forgotten it, and it may be opened again. */
 int maildir_deliver(struct maildir_cache *c, struct maildir *m, const struct maildir_message *msg, struct buf *err);
 #endif

@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: ISC
+ * Copyright (c) 2026 The mtakit authors */
+/* mtaauth - checks passwords for the servers: Dovecot's auth protocol, its master protocol, saslauthd's. See mtaauth(8). */
+#include "mtaauth.h"
+
+#include "base/mem.h"
+#include "base/msg.h"
+#include "mail/log.h"
+#include "mail/route.h"
+#include "sockets.h"
+#include "sys/proc.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+static const char usage_text[] = "mtaauth [-V] [-C dir] [-l listen] [-o name=value] [-p auth|master|saslauthd]";
+
+struct program {
+	struct auth auth;
+	const char *protocol;     /* -p; NULL: by the socket's path */
+};
+
+static const struct { const char *name, *socket; void (*session)(struct auth *, const struct server_peer *); } protocols[] = {
+	{ "auth", "auth_socket", client_session },
+	{ "master", "auth_master_socket", master_session },
+	{ "saslauthd", "saslauthd_socket", saslauthd_session },
+};
+enum { PROTOCOLS = sizeof protocols / sizeof protocols[0] };
+
+/* Opens what the configuration names. The old things stay when that fails. */
+static int
+setup(void *arg)
+{
+	struct program *p = arg;
+	struct auth *a = &p->auth, fresh = { 0 };
+	struct buf err = BUF_INIT(4096);
+
+	fresh.config = config_open(a->options.dir, a->options.overrides, &err);
+	if (fresh.config)
+		fresh.backends = backends_open(config_str(fresh.config, "auth_backends"), &err);
+	if (fresh.backends)
+		fresh.routes = route_open(fresh.config, &err);
+	if (!fresh.routes) {
+		log_error("auth: %s", err.data);
+		backends_close(&fresh.backends);
+		config_close(&fresh.config);
+		buf_free(&err);
+		return -1;
+	}
+	route_close(&a->routes);
+	backends_close(&a->backends);
+	config_close(&a->config);
+	a->config = fresh.config;
+	a->backends = fresh.backends;
+	a->routes = fresh.routes;
+	log_open(a->config, "auth");
+	buf_free(&err);
+	return 0;
+}
+
+static void
+session(void *arg, const struct server_peer *peer)
+{
+	struct program *p = arg;
+	const struct sockaddr_un *local = (const void *)&peer->local;
+	const char *path = peer->local.ss_family == AF_UNIX ? local->sun_path : "";
+
+	for (size_t i = 1; i < PROTOCOLS; i++) {
+		const char *want = config_str(p->auth.config, protocols[i].socket);
+
+		if (p->protocol ? strcmp(p->protocol, protocols[i].name) == 0 : *want && strcmp(path, want) == 0) {
+			protocols[i].session(&p->auth, peer);
+			return;
+		}
+	}
+	protocols[0].session(&p->auth, peer);
+}
+
+static void
+worker(void *arg)
+{
+	(void)arg;
+	proc_harden();
+}
+
+static void
+log_line(void *arg, const char *line)
+{
+	(void)arg;
+	log_info("%s", line);
+}
+
+static void __attribute__((noreturn))
+usage(const char *what, int letter)
+{
+	msg_warn("option -%c: %s", letter, what);
+	fprintf(stderr, "usage: %s\n", usage_text);
+	exit(EX_USAGE);
+}
+
+static void
+parse_options(struct program *p, struct server *s, int argc, char **argv)
+{
+	size_t n = 0;
+	int c;
+
+	opterr = 0;
+	while ((c = getopt(argc, argv, ":C:Vl:o:p:")) != -1)
+		switch (c) {
+		case 'C': case 'o': config_option(&p->auth.options, c, optarg); break;
+		case 'V': printf("mtaauth (mtakit) %s\n", VERSION); exit(0);
+		case 'l':
+			s->listen = mem_resize(s->listen, n + 2, sizeof *s->listen);
+			s->listen[n++] = optarg;
+			s->listen[n] = NULL;
+			break;
+		case 'p':
+			for (size_t i = 0; i < PROTOCOLS; i++)
+				if (strcmp(optarg, protocols[i].name) == 0)
+					p->protocol = protocols[i].name;
+			if (!p->protocol)
+				usage("expected auth, master or saslauthd", c);
+			break;
+		case ':': usage("value missing", optopt);
+		default: usage("unknown", optopt);
+		}
+	if (optind < argc) {
+		msg_warn("unexpected argument: %s", argv[optind]);
+		msg_die(EX_USAGE, "usage: %s", usage_text);
+	}
+}
+
+/* Whether the caller gave us a socket, or asked for a session by hand: then those of main.cf are not made. */
+static bool
+given_socket(const struct program *p, const struct server *s)
+{
+	struct stat st;
+
+	return p->protocol || s->listen || getenv("LISTEN_FDS") || (fstat(STDIN_FILENO, &st) == 0 && S_ISSOCK(st.st_mode));
+}
+
+int
+main(int argc, char **argv)
+{
+	struct program p = { 0 };
+	struct server s = { .name = "mtaauth", .unix_mode = 0600, .arg = &p, .setup = setup, .worker = worker, .session = session, .log = log_line };
+	struct buf err = BUF_INIT(4096);
+	struct config *c;
+	const char *user;
+	bool own = false;
+	int status;
+
+	proc_sane_fds();
+	msg_init(argv[0]);
+	parse_options(&p, &s, argc, argv);
+	c = config_from_options(&p.auth.options);
+	if (!given_socket(&p, &s)) {
+		if (sockets_open(c, &err) < 0)
+			msg_die(EX_CANTCREAT, "%s", err.data);
+		own = true;
+	}
+	log_open(c, "auth");
+	p.auth.shared = shared_new();
+	if (!p.auth.shared)
+		msg_die(EX_OSERR, "shared memory: %s", strerror(errno));
+	user = config_str(c, "auth_user");
+	s.limits = (struct server_limits){
+		.process_limit = (int)config_int(c, "auth_worker_max_count"),
+		.min_idle = 2,
+		.max_use = (int)config_int(c, "max_use"),
+		.max_idle = config_time(c, "max_idle"),
+		.fork_delay = config_time(c, "fork_delay"),
+		.user = *user ? user : NULL,
+	};
+	status = server_run(&s);
+	if (own)
+		sockets_remove(c);
+	config_close(&c);
+	buf_free(&err);
+	return status;
+}
