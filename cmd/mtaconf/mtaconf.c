@@ -4,6 +4,7 @@
 #include "mtaconf.h"
 
 #include "base/msg.h"
+#include "map/map.h"
 #include "sys/proc.h"
 
 #include <errno.h>
@@ -13,7 +14,20 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-static const char usage_text[] = "mtaconf [-jV] init dir [name=value ...]";
+static const char usage_text[] =
+    "mtaconf [-dhHnpxV] [-C dir] [-o name=value] [name ...]\n"
+    "       mtaconf [-e] [-C dir] name=value ...\n"
+    "       mtaconf -X | -# [-C dir] name ...\n"
+    "       mtaconf -a | -A | -l | -m\n"
+    "       mtaconf [-C dir] check | manual\n"
+    "       mtaconf [-j] init dir [name=value ...]";
+
+struct options {
+	struct config_options config;
+	struct print print;
+	int mode;                 /* 0, or one of e X # a A l m */
+	bool json;
+};
 
 static void __attribute__((noreturn, format(printf, 1, 2)))
 usage(const char *fmt, ...)
@@ -29,46 +43,162 @@ usage(const char *fmt, ...)
 	exit(EX_USAGE);
 }
 
+static void
+warn_problem(void *arg, const char *text)
+{
+	(void)arg;
+	msg_warn("warning: %s", text);
+}
+
+/* Names, or all. A main.cf with mistakes is printed all the same: that is how they are found. */
+static int
+do_print(const struct options *o, char *const *names)
+{
+	struct config *c = config_open_all(o->config.dir, o->config.overrides, warn_problem, NULL);
+	int r = EX_OK;
+
+	if (!c)
+		return EX_CONFIG;
+	if (!*names)
+		print_list(c, &o->print);
+	for (; *names; names++)
+		if (!print_one(c, &o->print, *names)) {
+			const char *near = nearest_param(*names);
+
+			msg_warn(near ? "warning: %s: unknown parameter; did you mean %s?" : "warning: %s: unknown parameter%s", *names, near ? near : "");
+			r = EX_DATAERR;
+		}
+	config_close(&c);
+	return r;
+}
+
+static int
+do_types(int letter)
+{
+	switch (letter) {
+	case 'm':
+		for (const char *const *t = map_types(); *t; t++)
+			printf("%s\n", *t);
+		break;
+	case 'a': /* what smtpd_sasl_type may be */
+		printf("cyrus\ndovecot\n");
+		break;
+	case 'A':
+		printf("cyrus\n");
+		break;
+	default:
+		printf("dotlock\nfcntl\nflock\n");
+		break;
+	}
+	return EX_OK;
+}
+
+static int
+do_init(const struct options *o, char *const *words)
+{
+	if (!words[0])
+		usage("init needs a directory");
+	for (char *const *s = words + 1; *s; s++)
+		if (!strchr(*s, '=') || **s == '=')
+			usage("\"%s\" is not name=value", *s);
+	return init_write(words[0], words + 1, o->json);
+}
+
+static int
+run(const struct options *o, char *const *words)
+{
+	switch (o->mode) {
+	case 'e':
+	case 'X':
+	case '#':
+		if (!words[0])
+			usage("-%c needs names%s", o->mode, o->mode == 'e' ? " and values" : "");
+		return edit_file(&o->config, o->mode == 'e' ? EDIT_SET : o->mode == 'X' ? EDIT_REMOVE : EDIT_COMMENT, words);
+	case 0:
+		break;
+	default:
+		if (words[0])
+			usage("-%c takes no names", o->mode);
+		return do_types(o->mode);
+	}
+	if (words[0] && strcmp(words[0], "init") == 0)
+		return do_init(o, words + 1);
+	if (words[0] && !words[1] && strcmp(words[0], "check") == 0)
+		return check_all(&o->config);
+	if (words[0] && !words[1] && strcmp(words[0], "manual") == 0) {
+		print_manual();
+		return EX_OK;
+	}
+	if (words[0] && strchr(words[0], '='))
+		return edit_file(&o->config, EDIT_SET, words);
+	return do_print(o, words);
+}
+
+/* One option. False: there is no such one. */
+static bool
+take(struct options *o, int letter)
+{
+	switch (letter) {
+	case 'C':
+	case 'c':
+	case 'o':
+		config_option(&o->config, letter == 'c' ? 'C' : letter, optarg);
+		return true;
+	case 'd':
+		o->print.which = PRINT_DEFAULTS;
+		return true;
+	case 'n':
+		o->print.which = PRINT_SET;
+		return true;
+	case 'h':
+		o->print.no_name = true;
+		return true;
+	case 'H':
+		o->print.no_value = true;
+		return true;
+	case 'x':
+		o->print.expand = true;
+		return true;
+	case 'j':
+		o->json = true;
+		return true;
+	case 'f': /* no lines are folded; main.cf is what is printed anyway */
+	case 'p':
+	case 'v':
+		return true;
+	case 'V':
+		printf("%s (mtakit) %s\n", msg_program, VERSION);
+		exit(EX_OK);
+	default:
+		if (!strchr("eX#aAlm", letter))
+			return false;
+		if (o->mode && o->mode != letter)
+			usage("-%c and -%c exclude each other", o->mode, letter);
+		o->mode = letter;
+		return true;
+	}
+}
+
 int
 main(int argc, char **argv)
 {
-	struct config_options o = { 0 };
-	bool json = false;
+	struct options o = { 0 };
 	int letter, r;
 
 	proc_sane_fds();
 	msg_init(argv[0]);
 	opterr = 0;
-	while ((letter = getopt(argc, argv, "+:C:jo:V")) != -1) {
-		switch (letter) {
-		case 'C':
-		case 'o':
-			config_option(&o, letter, optarg);
-			break;
-		case 'j':
-			json = true;
-			break;
-		case 'V':
-			printf("%s (mtakit) %s\n", msg_program, VERSION);
-			return EX_OK;
-		case ':':
+	while ((letter = getopt(argc, argv, "+:#AaC:c:deHhjlmno:pfvVXx")) != -1) {
+		if (letter == ':')
 			usage("option -%c needs an argument", optopt);
-		default:
-			usage("there is no option -%c", optopt);
-		}
+		if (letter == '?' && strchr("MFPtTbSEI", optopt))
+			usage("-%c: there is no master.cf here; services and their commands are parameters (services, service_NAME)", optopt);
+		if (letter == '?' || !take(&o, letter))
+			usage("there is no option -%c", letter == '?' ? optopt : letter);
 	}
-	argv += optind;
-	if (!argv[0])
-		usage("no command given");
-	if (strcmp(argv[0], "init") != 0)
-		usage("\"%s\" is no command", argv[0]);
-	if (!argv[1])
-		usage("init needs a directory");
-	for (char **s = argv + 2; *s; s++)
-		if (!strchr(*s, '=') || **s == '=')
-			usage("\"%s\" is not name=value", *s);
-	r = init_write(argv[1], argv + 2, json);
+	r = run(&o, argv + optind);
 	if (fflush(stdout) != 0 || ferror(stdout))
 		msg_die(EX_IOERR, "write standard output: %s", strerror(errno));
+	free(o.config.overrides);
 	return r;
 }

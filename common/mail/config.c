@@ -14,6 +14,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
@@ -151,6 +152,16 @@ raw_of(struct config *c, const char *name, struct setting *s)
 	return s->def;
 }
 
+const char *
+config_computed(struct config *c, const char *name)
+{
+	struct setting *s = find(c, name, false);
+
+	if (s && !s->def && s->row && !s->row->def)
+		s->def = computed_default(c, name);
+	return s && s->def ? s->def : "";
+}
+
 /* The expanded value; NULL with *err when it cannot be expanded, or without when there is none. */
 static const char *
 value_of(struct config *c, const char *name, struct setting *s, const char **err)
@@ -202,9 +213,30 @@ set(struct config *c, const char *name, const char *value, char *where)
 	s->where = where;
 }
 
-/* Reads the file. 0 or -1 with err. */
+/* Where problems go. */
+struct problems {
+	void (*report)(void *arg, const char *text);
+	void *arg;
+	int n;
+};
+
+static void __attribute__((format(printf, 2, 3)))
+problem(struct problems *p, const char *fmt, ...)
+{
+	struct buf text = BUF_INIT(2 * MAINCF_VALUE_MAX);
+	va_list ap;
+
+	va_start(ap, fmt);
+	buf_vaddf(&text, fmt, ap);
+	va_end(ap);
+	p->n++;
+	p->report(p->arg, text.data);
+	buf_free(&text);
+}
+
+/* Reads the file. 0, or -1: it cannot be read. */
 static int
-load_file(struct config *c, const char *path, struct buf *err)
+load_file(struct config *c, const char *path, struct problems *bad)
 {
 	struct buf text = BUF_INIT(FILE_MAX_BYTES), where = BUF_INIT(65536);
 	struct maincf m;
@@ -213,62 +245,60 @@ load_file(struct config *c, const char *path, struct buf *err)
 	int r;
 
 	if (file_read(AT_FDCWD, path, &text) < 0) {
-		buf_addf(err, "read %s: %s", path, strerror(errno));
+		problem(bad, "read %s: %s", path, strerror(errno));
 		buf_free(&text);
 		return -1;
 	}
 	maincf_init(&m, text.data, text.len);
-	while ((r = maincf_next(&m, &e, &why)) == 1) {
+	while ((r = maincf_next(&m, &e, &why)) != 0) {
+		if (r < 0) {
+			problem(bad, "%s:%u: %s", path, e.line, why);
+			continue;
+		}
 		buf_addf(&where, "%s:%u", path, e.line);
 		set(c, e.name, e.value, buf_steal(&where));
 	}
-	if (r < 0)
-		buf_addf(err, "%s:%u: %s", path, e.line, why);
 	maincf_free(&m);
 	buf_free(&text);
 	buf_free(&where);
-	return r;
+	return 0;
 }
 
-static int
-load_overrides(struct config *c, char *const *overrides, struct buf *err)
+static void
+load_overrides(struct config *c, char *const *overrides, struct problems *bad)
 {
 	const char *name, *value, *why = NULL;
 
 	for (; overrides && *overrides; overrides++) {
 		char *copy = mem_strdup(*overrides);
-		int r = maincf_split(copy, &name, &value, &why);
 
-		if (r == 0)
+		if (maincf_split(copy, &name, &value, &why) == 0)
 			set(c, name, value, mem_strdup("command line"));
 		else
-			buf_addf(err, "-o %s: %s", *overrides, why);
+			problem(bad, "-o %s: %s", *overrides, why);
 		free(copy);
-		if (r < 0)
-			return -1;
 	}
-	return 0;
 }
 
-/* Expands and checks one setting. 0 or -1 with err. */
+/* Expands and checks one setting. */
 static int
-check(struct config *c, const char *name, struct setting *s, struct buf *err)
+check(struct config *c, const char *name, struct setting *s, struct problems *bad)
 {
-	struct buf bad = BUF_INIT(MAINCF_VALUE_MAX);
+	struct buf text = BUF_INIT(MAINCF_VALUE_MAX);
 	const char *why = NULL, *value;
 	int r = 0;
 
-	if (s->parsed || !s->row || s->row->type == PARAM_RAW)
+	if (s->parsed || (s->row && s->row->type == PARAM_RAW))
 		return 0;
 	value = value_of(c, name, s, &why);
 	if (!value && why)
 		r = -1;
-	else if (value && *s->row->programs && (r = param_parse(s->row, value, &s->number, &bad)) < 0)
-		why = bad.data;
+	else if (value && s->row && *s->row->programs && (r = param_parse(s->row, value, &s->number, &text)) < 0)
+		why = text.data;
 	if (r < 0)
-		buf_addf(err, "%s: %s%s%s", s->where ? s->where : "default value", name, value ? " = " : ": ", why);
+		problem(bad, "%s: %s: %s", s->where ? s->where : "default value", name, why);
 	s->parsed = r == 0;
-	buf_free(&bad);
+	buf_free(&text);
 	return r;
 }
 
@@ -285,42 +315,39 @@ add_name(const char *name, void *value, void *arg)
 
 /* The names that are not in the table. They come first and are checked after, because expanding a value may add lmtp_X
  * settings to the map. */
-static int
-check_others(struct config *c, struct buf *err)
+static void
+check_others(struct config *c, struct problems *bad)
 {
 	struct names l = { mem_array(strmap_count(c->others) + 1, sizeof *l.name), 0 };
-	int r = 0;
 
 	strmap_each(c->others, add_name, &l);
 	for (size_t i = 0; i < l.n; i++) {
-		if (r == 0)
-			r = check(c, l.name[i], strmap_get(c->others, l.name[i]), err);
+		check(c, l.name[i], strmap_get(c->others, l.name[i]), bad);
 		free(l.name[i]);
 	}
 	free(l.name);
-	return r;
 }
 
 /* All that was set, and all numbers whose default depends on what was set. */
-static int
-check_values(struct config *c, struct buf *err)
+static void
+check_values(struct config *c, struct problems *bad)
 {
 	for (size_t i = 0; i < param_count; i++) {
 		const struct param *p = &param_table[i];
 		bool depends = p->def && p->type != PARAM_STR && p->type != PARAM_LIST && strchr(p->def, '$');
 
-		if ((c->table[i].raw || depends) && check(c, p->name, &c->table[i], err) < 0)
-			return -1;
+		if (c->table[i].raw || depends)
+			check(c, p->name, &c->table[i], bad);
 	}
-	return check_others(c, err);
+	check_others(c, bad);
 }
 
-struct config *
-config_open(const char *dir, char *const *overrides, struct buf *err)
+static struct config *
+load(const char *dir, char *const *overrides, struct problems *bad)
 {
 	struct config *c = mem_zalloc(sizeof *c);
 	struct buf path = BUF_INIT(65536);
-	int r;
+	int r = -1;
 
 	if (!dir || !*dir)
 		dir = getenv("MTA_CONFIG");
@@ -333,18 +360,46 @@ config_open(const char *dir, char *const *overrides, struct buf *err)
 	c->others = strmap_new();
 	c->dir = realpath(dir, NULL);
 	if (!c->dir) {
-		buf_addf(err, "configuration directory %s: %s", dir, strerror(errno));
-		r = -1;
+		problem(bad, "configuration directory %s: %s", dir, strerror(errno));
 	} else {
 		buf_addf(&path, "%s/main.cf", c->dir);
-		r = load_file(c, path.data, err);
+		r = load_file(c, path.data, bad);
 	}
-	if (r == 0)
-		r = load_overrides(c, overrides, err);
-	if (r == 0)
-		r = check_values(c, err);
+	if (r == 0) {
+		load_overrides(c, overrides, bad);
+		check_values(c, bad);
+	} else {
+		config_close(&c);
+	}
 	buf_free(&path);
-	if (r < 0)
+	return c;
+}
+
+struct config *
+config_open_all(const char *dir, char *const *overrides, void (*report)(void *, const char *), void *arg)
+{
+	struct problems bad = { .report = report, .arg = arg };
+
+	return load(dir, overrides, &bad);
+}
+
+/* The first problem is the one that is told. */
+static void
+keep_first(void *arg, const char *text)
+{
+	struct buf *err = arg;
+
+	if (err && !err->len)
+		buf_adds(err, text);
+}
+
+struct config *
+config_open(const char *dir, char *const *overrides, struct buf *err)
+{
+	struct problems bad = { .report = keep_first, .arg = err };
+	struct config *c = load(dir, overrides, &bad);
+
+	if (bad.n)
 		config_close(&c);
 	return c;
 }
@@ -365,21 +420,28 @@ known(struct config *c, const char *name)
 const char *
 config_str(struct config *c, const char *name)
 {
-	const char *why = NULL, *value = value_of(c, name, known(c, name), &why);
+	struct setting *s = known(c, name);
+	const char *why = NULL, *value = s->row->type == PARAM_RAW ? raw_of(c, name, s) : value_of(c, name, s, &why);
 
 	return value ? value : "";
+}
+
+static void
+panic(void *arg, const char *text)
+{
+	(void)arg;
+	msg_warn("panic: %s", text);
+	abort();
 }
 
 /* The number of s, checked now if it was not at load: a default, so that a wrong one is a programming error. */
 static int64_t
 number(struct config *c, const char *name, struct setting *s)
 {
-	struct buf err = BUF_INIT(65536);
+	struct problems bad = { .report = panic };
 
-	if (!s->parsed && check(c, name, s, &err) < 0) {
-		msg_warn("panic: %s", err.data);
-		abort();
-	}
+	if (!s->parsed)
+		check(c, name, s, &bad);
 	return s->number;
 }
 

@@ -36,10 +36,13 @@ struct config;
 /* The directory: dir, or $MTA_CONFIG, or CONFDIR. Reads main.cf and applies overrides ("name=value",
  * NULL-terminated, may be NULL). NULL with err: cannot be read, or the first wrong line ("main.cf:12: ..."). */
 struct config *config_open(const char *dir, char *const *overrides, struct buf *err);
+/* The same for a program that tells of everything that is wrong: each problem is reported, what cannot be understood counts as
+ * not set. The typed getters must not be asked for a number that is wrong. NULL (reported): there is no main.cf. */
+struct config *config_open_all(const char *dir, char *const *overrides, void (*report)(void *arg, const char *text), void *arg);
 void config_close(struct config **c);
 const char *config_dir(const struct config *c);      /* absolute */
 
-/* Values with $name expanded. Known names only (a wrong name is a programming error and aborts). The string lives as
+/* Values with $name expanded (RAW ones as they are). Known names only (a wrong name is a programming error and aborts). The string lives as
  * long as c. */
 const char *config_str(struct config *c, const char *name);
 int64_t config_int(struct config *c, const char *name);
@@ -57,6 +60,8 @@ int config_expand(struct config *c, const char *text, const char *(*extra)(void 
 const char *config_where(const struct config *c, const char *name);
 /* The value as written, not expanded: what was set, else the default (computed ones too). NULL: no such name. */
 const char *config_raw(struct config *c, const char *name);
+/* A default that is computed (myhostname, mydomain, mynetworks ...), whatever is set; lives as long as c. "" for other names. */
+const char *config_computed(struct config *c, const char *name);
 /* Calls f for each name that is set and is not a row of the table. */
 void config_each_other(struct config *c, void (*f)(void *arg, const char *name, const char *raw), void *arg);
 

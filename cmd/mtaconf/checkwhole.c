@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: ISC
+ * Copyright (c) 2026 The mtakit authors */
+/* What several parameters say together: an open relay, a domain in two classes, a transport without an agent. See
+ * mtaconf.h. */
+#include "mtaconf.h"
+
+#include "syntax/maincf.h"
+
+#include <string.h>
+#include <strings.h>
+
+/* Where name is set; for a default the file as a whole. */
+static const char *
+where_of(struct check *k, const char *name)
+{
+	const char *where = config_where(k->c, name);
+
+	return where ? where : "main.cf";
+}
+
+static bool
+has_word(const char *list, const char *wanted)
+{
+	struct buf word = BUF_INIT(MAINCF_VALUE_MAX);
+	size_t at = 0;
+	bool yes = false;
+
+	while (!yes && maincf_word(list, &at, &word) == 1)
+		yes = strcasecmp(word.data, wanted) == 0;
+	buf_free(&word);
+	return yes;
+}
+
+/* A domain is of one class only. */
+static void
+check_classes(struct check *k)
+{
+	static const char *const lists[] = { "mydestination", "virtual_mailbox_domains", "virtual_alias_domains", "relay_domains" };
+	struct buf word = BUF_INIT(MAINCF_VALUE_MAX);
+
+	for (size_t i = 0; i < 4; i++)
+		for (size_t j = i + 1; j < 4; j++) {
+			const char *one = config_str(k->c, lists[i]), *other = config_str(k->c, lists[j]);
+			size_t at = 0;
+
+			while (maincf_word(one, &at, &word) == 1)
+				if (!strchr(word.data, ':') && word.data[0] != '/' && has_word(other, word.data))
+					check_say(k, true, where_of(k, lists[j]), "%s: %s is in %s, too: a domain can be in one of them only", lists[j],
+					    word.data, lists[i]);
+		}
+	buf_free(&word);
+}
+
+static void
+check_relay(struct check *k)
+{
+	static const char *const closing[] = { "reject_unauth_destination", "defer_unauth_destination", "reject", "defer", "check_relay_domains",
+	    "defer_if_permit" };
+	bool closed = false;
+
+	for (size_t i = 0; i < sizeof closing / sizeof *closing; i++)
+		closed = closed || has_word(config_str(k->c, "smtpd_relay_restrictions"), closing[i]) ||
+		    has_word(config_str(k->c, "smtpd_recipient_restrictions"), closing[i]);
+	if (!closed)
+		check_say(k, true, where_of(k, "smtpd_relay_restrictions"),
+		    "smtpd_relay_restrictions: everybody may send everywhere: add reject_unauth_destination or defer_unauth_destination");
+}
+
+static void
+check_names(struct check *k)
+{
+	static const char *const names[] = { "myhostname", "mydomain" };
+
+	for (size_t i = 0; i < 2; i++) {
+		const char *value = config_str(k->c, names[i]);
+
+		if (!strchr(value, '.') || strpbrk(value, " ,/:"))
+			check_say(k, false, where_of(k, names[i]), "%s: \"%s\" is not a full domain name", names[i], value);
+	}
+}
+
+/* Each transport that a parameter names needs an agent. */
+static void
+check_transports(struct check *k)
+{
+	static const char *const names[] = { "local_transport", "virtual_transport", "relay_transport", "default_transport" };
+	static const char *const built_in[] = { "error", "retry", "discard" };
+
+	for (size_t i = 0; i < 4; i++) {
+		const char *value = config_str(k->c, names[i]), *colon = strchr(value, ':');
+		struct buf agent = BUF_INIT(65536);
+		bool known = false;
+
+		buf_add(&agent, value, colon ? (size_t)(colon - value) : strlen(value));
+		for (size_t j = 0; j < 3; j++)
+			known = known || strcmp(agent.data, built_in[j]) == 0;
+		buf_adds(&agent, "_agent");
+		if (!known && (agent.len == 6 || !config_any(k->c, agent.data)))
+			check_say(k, true, where_of(k, names[i]), "%s: \"%s\": there is no %s", names[i], value, agent.data);
+		buf_free(&agent);
+	}
+}
+
+static void
+check_tls(struct check *k)
+{
+	const char *level = config_str(k->c, "smtpd_tls_security_level");
+
+	if (*level && strcmp(level, "none") != 0 && !*config_str(k->c, "smtpd_tls_cert_file") && !*config_str(k->c, "smtpd_tls_chain_files"))
+		check_say(k, true, where_of(k, "smtpd_tls_security_level"), "smtpd_tls_security_level: \"%s\" needs smtpd_tls_cert_file", level);
+}
+
+void
+check_whole(struct check *k)
+{
+	check_names(k);
+	check_classes(k);
+	check_relay(k);
+	check_transports(k);
+	check_tls(k);
+}
