@@ -12,6 +12,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,17 +22,51 @@
 void
 check_say(struct check *k, bool error, const char *where, const char *fmt, ...)
 {
-	struct buf b = BUF_INIT(1 << 20);
+	struct buf b = BUF_INIT(1 << 20), line = BUF_INIT(1 << 21);
 	va_list ap;
 
 	va_start(ap, fmt);
 	buf_vaddf(&b, fmt, ap);
 	va_end(ap);
 	msg_clean(b.data, b.len);
-	printf("%s: %s: %s\n", where, error ? "error" : "warning", b.data);
 	k->errors += error;
 	k->warnings += !error;
+	buf_addf(&line, "%s: %s: %s", where, error ? "error" : "warning", b.data);
+	k->line = mem_resize(k->line, k->lines + 1, sizeof *k->line);
+	k->line[k->lines++] = buf_steal(&line);
 	buf_free(&b);
+}
+
+/* The line number of a finding, "FILE:LINE: ..."; those without one come last. */
+static unsigned long
+line_number(const char *finding)
+{
+	const char *colon = strstr(finding, ": ");
+
+	while (colon && colon > finding && colon[-1] >= '0' && colon[-1] <= '9')
+		colon--;
+	return colon && colon > finding && colon[-1] == ':' ? strtoul(colon, NULL, 10) : ULONG_MAX;
+}
+
+static int
+by_line(const void *a, const void *b)
+{
+	const char *one = *(char *const *)a, *other = *(char *const *)b;
+	unsigned long i = line_number(one), j = line_number(other);
+
+	return i < j ? -1 : i > j ? 1 : strcmp(one, other);
+}
+
+static void
+print_findings(struct check *k)
+{
+	if (k->lines)
+		qsort(k->line, k->lines, sizeof *k->line, by_line);
+	for (size_t i = 0; i < k->lines; i++) {
+		printf("%s\n", k->line[i]);
+		free(k->line[i]);
+	}
+	free(k->line);
 }
 
 /* A problem that the reader of main.cf found: "FILE:LINE: text". */
@@ -209,13 +244,16 @@ check_all(const struct config_options *o)
 	if (file_read(AT_FDCWD, path.data, &text) < 0)
 		return missing(dir, path.data);
 	k.c = config_open_all(o->dir, o->overrides, reported, &k);
-	if (!k.c)
+	if (!k.c) {
+		print_findings(&k);
 		return EX_CONFIG;
+	}
 	buf_clear(&path);
 	buf_addf(&path, "%s/main.cf", config_dir(k.c));
 	each_entry(&text, path.data, first_pass, &p);
 	each_entry(&text, path.data, second_pass, &p);
 	check_whole(&k);
+	print_findings(&k);
 	config_close(&k.c);
 	strmap_free(&p.used, NULL);
 	strmap_free(&p.seen, free);

@@ -3,12 +3,14 @@
 /* Values that parse and yet are probably mistakes: see mtaconf.h. */
 #include "mtaconf.h"
 
+#include "base/num.h"
 #include "map/map.h"
 #include "syntax/cidr.h"
 #include "syntax/maincf.h"
 
 #include <ctype.h>
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -53,12 +55,30 @@ looks_numeric(const char *word)
 	return strspn(word, "0123456789./:abcdefABCDEF") == strlen(word) && (strchr(word, '.') || strchr(word, ':') || strchr(word, '/'));
 }
 
+/* The network that an address with a prefix lies in: "192.168.0.0/8" gives "192.0.0.0/8". False: it is no such text. */
+static bool
+network_of(const char *word, char out[64])
+{
+	const char *slash = strchr(word, '/'), *why = NULL;
+	struct cidr net;
+	uint64_t bits;
+	char text[46];
+
+	if (!slash || cidr_parse(&net, word, (size_t)(slash - word), &why) < 0 || num_u64(slash + 1, net.bits, &bits) < 0)
+		return false;
+	for (unsigned i = (unsigned)bits; i < net.bits; i++)
+		net.addr[i / 8] &= (unsigned char)~(0x80 >> i % 8);
+	cidr_format(&net, text);
+	snprintf(out, 64, net.family == 6 ? "[%s]/%u" : "%s/%u", text, (unsigned)bits);
+	return true;
+}
+
 static void
 check_network(struct check *k, const char *where, const char *name, const char *word)
 {
 	struct cidr net;
 	const char *why = NULL;
-	char base[46];
+	char base[64];
 	static const unsigned char zero[16];
 
 	if (*word == '!')
@@ -66,7 +86,10 @@ check_network(struct check *k, const char *where, const char *name, const char *
 	if (!looks_numeric(word))
 		return;
 	if (cidr_parse(&net, word, strlen(word), &why) < 0) {
-		check_say(k, true, where, "%s: \"%s\": %s", name, word, why);
+		if (network_of(word, base))
+			check_say(k, true, where, "%s: \"%s\": %s; did you mean %s?", name, word, why, base);
+		else
+			check_say(k, true, where, "%s: \"%s\": %s", name, word, why);
 		return;
 	}
 	if (memcmp(net.addr, zero, 16) != 0)
@@ -160,7 +183,7 @@ check_value(struct check *k, const char *where, const struct param *p, const cha
 				check_network(k, where, name, word.data);
 			if (in_list(addresses, name) && strchr(word.data, '/'))
 				check_say(k, true, where, "%s: \"%s\": expected addresses and names, not networks", name, word.data);
-			if (!in_list(networks, name) || !looks_numeric(word.data))
+			if (strcmp(name, "auth_backends") != 0 && (!in_list(networks, name) || !looks_numeric(word.data)))
 				check_table(k, where, name, word.data, tables);
 		}
 	if (in_list(files, name))

@@ -74,6 +74,8 @@ check_names(struct check *k)
 	for (size_t i = 0; i < 2; i++) {
 		const char *value = config_str(k->c, names[i]);
 
+		if (i == 1 && !config_where(k->c, "mydomain"))
+			continue; /* it follows from the other */
 		if (!strchr(value, '.') || strpbrk(value, " ,/:"))
 			check_say(k, false, where_of(k, names[i]), "%s: \"%s\" is not a full domain name", names[i], value);
 	}

@@ -85,7 +85,7 @@ add_line(struct buf *out, const char *comment, const char *name, const char *val
 {
 	if (comment)
 		buf_addf(out, "%s# %s\n", out->len ? "\n" : "", comment);
-	buf_addf(out, "%s = %s\n", name, value);
+	buf_addf(out, "%s =%s%s\n", name, *value ? " " : "", value);
 }
 
 /* What the template does not have. */

@@ -28,6 +28,8 @@ int edit_file(const struct config_options *o, enum edit how, char *const *words)
 struct check {
 	struct config *c;         /* NULL while it cannot be opened */
 	int errors, warnings;
+	char **line;              /* findings, printed in the order of the file at the end */
+	size_t lines;
 };
 int check_all(const struct config_options *o);        /* an exit status; findings on standard output, one a line */
 void check_say(struct check *k, bool error, const char *where, const char *fmt, ...) __attribute__((format(printf, 4, 5)));

@@ -17,7 +17,7 @@ print_pair(const struct print *p, const char *name, const char *value)
 	else if (p->no_name)
 		printf("%s\n", value);
 	else
-		printf("%s =%s%s\n", name, *value ? " " : "", value);
+		printf("%s = %s\n", name, value); /* as postconf: with the blank before an empty value, too */
 }
 
 /* The default of a row of the table, as written; computed ones are asked from a configuration. */
@@ -36,8 +36,8 @@ print_one(struct config *c, const struct print *p, const char *name)
 	bool known = value != NULL;
 
 	if (known && p->which == PRINT_SET && !config_where(c, name))
-		known = true;
-	else if (known && p->expand && config_expand(c, value, NULL, NULL, &b, &err) == 0)
+		return true; /* known, and nothing to print */
+	if (known && p->expand && config_expand(c, value, NULL, NULL, &b, &err) == 0)
 		print_pair(p, name, b.data);
 	else if (known)
 		print_pair(p, name, value);
