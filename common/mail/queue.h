@@ -79,6 +79,9 @@ int queue_open_file(struct queue *q, enum queue_name where, const char *id, bool
  * most that many, and *more (may be NULL) tells that some were left out. -1 with err: truncated, longer than it says, or
  * malformed; e is then empty. Reads in pieces: memory is that of the recipients kept. */
 int queue_read(int fd, struct queue_envelope *e, size_t max_rcpts, bool *more, struct buf *err);
+/* The next portion after queue_read left some out: the recipients in e are freed, and the next ones with status T (at most
+ * max_rcpts; todo is the number of all that follow) take their place. Linear in what is read now. 0 or -1 with err. */
+int queue_read_more(int fd, struct queue_envelope *e, size_t max_rcpts, bool *more, struct buf *err);
 /* Flips a recipient's status: one byte by pwrite. Not synced: a crash may deliver again, never lose. */
 int queue_mark(int fd, uint64_t status_at, char status);
 /* Atomic rename between queues. 0 or -1 with errno. */

@@ -211,11 +211,11 @@ take_line(struct queue_envelope *e, const struct envelope_line *l, uint64_t at, 
 	return 0;
 }
 
+/* The lines up to the empty one. */
 static int
-read_lines(struct reader *r, struct queue_envelope *e, size_t max_rcpts, bool *more, struct buf *err)
+take_lines(struct reader *r, struct queue_envelope *e, size_t max_rcpts, bool *more, bool *any, struct buf *err)
 {
 	struct envelope_line l;
-	bool any = false;
 	const char *text;
 	char *line;
 	size_t n;
@@ -229,12 +229,22 @@ read_lines(struct reader *r, struct queue_envelope *e, size_t max_rcpts, bool *m
 			return malformed(err, text);
 		if (l.kind == ENVELOPE_END)
 			break;
-		any |= l.kind == ENVELOPE_RCPT;
+		*any |= l.kind == ENVELOPE_RCPT;
 		if (take_line(e, &l, at, max_rcpts, more, err) < 0)
 			return -1;
 	}
 	if (r->at != e->content)
 		return malformed(err, "the content does not begin where the first line says");
+	return 0;
+}
+
+static int
+read_lines(struct reader *r, struct queue_envelope *e, size_t max_rcpts, bool *more, struct buf *err)
+{
+	bool any = false;
+
+	if (take_lines(r, e, max_rcpts, more, &any, err) < 0)
+		return -1;
 	if (!*e->id || !e->sender || e->time <= 0 || !any)
 		return malformed(err, "the envelope lacks id, time, sender or recipients");
 	return 0;
@@ -273,4 +283,30 @@ queue_read(int fd, struct queue_envelope *e, size_t max_rcpts, bool *more, struc
 	if (!e->from)
 		e->from = mem_strdup("");
 	return 0;
+}
+
+int
+queue_read_more(int fd, struct queue_envelope *e, size_t max_rcpts, bool *more, struct buf *err)
+{
+	struct reader r; /* not initialised as a whole: data is large */
+	bool any;
+	char *line;
+	size_t n;
+
+	*more = false;
+	if (e->rcpts == 0)
+		return 0;
+	r.fd = fd;
+	r.size = e->content + e->size;
+	r.at = e->rcpt[e->rcpts - 1].status_at;
+	r.start = r.end = 0;
+	for (size_t i = 0; i < e->rcpts; i++)
+		free(e->rcpt[i].addr);
+	free(e->rcpt);
+	e->rcpt = NULL;
+	e->rcpts = e->todo = 0;
+	/* the rest of the last one's line, then what follows it */
+	if (next_line(&r, e->content, &line, &n, err) < 0)
+		return -1;
+	return take_lines(&r, e, max_rcpts, more, &any, err);
 }

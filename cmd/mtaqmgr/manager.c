@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: ISC
+ * Copyright (c) 2026 The mtakit authors */
+/* See manager.h. */
+#include "manager.h"
+
+#include "mail/config.h"
+#include "mail/route.h"
+
+#include <pwd.h>
+
+struct manager manager;
+
+int
+manager_configure(struct config *c, struct buf *err)
+{
+	struct route_maps *routes = route_open(c, err);
+	struct passwd *pw;
+
+	if (!routes)
+		return -1;
+	route_close(&manager.routes);
+	config_close(&manager.config);
+	manager.routes = routes;
+	manager.config = c;
+	manager.active_limit = (size_t)config_int(c, "qmgr_message_active_limit");
+	manager.recipient_limit = (size_t)config_int(c, "qmgr_message_recipient_limit");
+	manager.queue_run_delay = config_time(c, "queue_run_delay");
+	manager.minimal_backoff = config_time(c, "minimal_backoff_time");
+	manager.maximal_backoff = config_time(c, "maximal_backoff_time");
+	manager.queue_lifetime = config_time(c, "maximal_queue_lifetime");
+	manager.bounce_lifetime = config_time(c, "bounce_queue_lifetime");
+	manager.transport_retry = config_time(c, "transport_retry_time");
+	manager.command_limit = config_time(c, "command_time_limit");
+	manager.max_idle = config_time(c, "max_idle");
+	if (manager.minimal_backoff < 1)
+		manager.minimal_backoff = 1;
+	if (manager.maximal_backoff < manager.minimal_backoff)
+		manager.maximal_backoff = manager.minimal_backoff;
+	pw = getpwnam(config_str(c, "default_privs"));
+	manager.default_uid = pw ? pw->pw_uid : 65534;
+	manager.default_gid = pw ? pw->pw_gid : 65534;
+	return 0;
+}
