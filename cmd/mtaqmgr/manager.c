@@ -8,13 +8,24 @@
 
 #include <pwd.h>
 
+#define NOBODY 65534              /* when default_privs names no usable user */
+
 struct manager manager;
+
+void
+manager_default_privs(struct config *c)
+{
+	struct passwd *pw = getpwnam(config_str(c, "default_privs"));
+	bool usable = pw && pw->pw_uid && pw->pw_gid;
+
+	manager.default_uid = usable ? pw->pw_uid : NOBODY;
+	manager.default_gid = usable ? pw->pw_gid : NOBODY;
+}
 
 int
 manager_configure(struct config *c, struct buf *err)
 {
 	struct route_maps *routes = route_open(c, err);
-	struct passwd *pw;
 
 	if (!routes)
 		return -1;
@@ -36,8 +47,6 @@ manager_configure(struct config *c, struct buf *err)
 		manager.minimal_backoff = 1;
 	if (manager.maximal_backoff < manager.minimal_backoff)
 		manager.maximal_backoff = manager.minimal_backoff;
-	pw = getpwnam(config_str(c, "default_privs"));
-	manager.default_uid = pw ? pw->pw_uid : 65534;
-	manager.default_gid = pw ? pw->pw_gid : 65534;
+	manager_default_privs(c);
 	return 0;
 }

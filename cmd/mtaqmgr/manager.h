@@ -28,6 +28,8 @@ struct manager {
 };
 extern struct manager manager;
 
+/* Sets default_uid and default_gid from default_privs. */
+void manager_default_privs(struct config *c);
 /* Reads parameters, opens maps. 0; or -1 with err, and what was stays as it was. Takes c over when it succeeds. */
 int manager_configure(struct config *c, struct buf *err);
 #endif

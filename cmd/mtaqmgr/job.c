@@ -1,0 +1,350 @@
+/* SPDX-License-Identifier: ISC
+ * Copyright (c) 2026 The mtakit authors */
+/* Jobs: fair queueing, starting, the concurrency window, deferral of what waits for a paused destination: see dest.h. */
+#include "job.h"
+
+#include "agents.h"
+#include "command.h"
+#include "manager.h"
+#include "oneshot.h"
+#include "result.h"
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/mem.h"
+#include "base/strmap.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define TRIES 3                   /* agents that may go away before they read a job */
+
+struct flow {
+	uint64_t next;            /* tag of the sender's next message */
+	size_t jobs;
+	struct transport *t;
+	char *name;
+};
+
+static struct dest *drain;
+static size_t busy;
+static struct job **fresh;        /* of the message being resolved */
+static size_t fresh_n, fresh_cap;
+
+static struct job *
+job_new(struct dest *d, struct message *m)
+{
+	struct job *j = mem_zalloc(sizeof *j);
+
+	j->m = m;
+	j->d = d;
+	j->next = m->jobs;
+	j->before = &m->jobs;
+	if (j->next)
+		j->next->before = &j->next;
+	m->jobs = j;
+	if (fresh_n == fresh_cap) {
+		fresh_cap = fresh_cap ? fresh_cap * 2 : 64;
+		fresh = mem_resize(fresh, fresh_cap, sizeof *fresh);
+	}
+	fresh[fresh_n++] = j;
+	d->filling = j;
+	return j;
+}
+
+void
+dest_add(struct dest *d, struct message *m, struct rcpt *r)
+{
+	struct job *j = d->filling;
+
+	if (!j || j->n >= d->t->rcpt_limit)
+		j = job_new(d, m);
+	if (j->n == j->cap) {
+		j->cap = j->cap ? j->cap * 2 : 1;
+		j->rcpt = mem_resize(j->rcpt, j->cap, sizeof(struct rcpt *));
+	}
+	j->rcpt[j->n++] = r;
+	j->left++;
+}
+
+/* The null sender is everybody: each of its messages counts by itself. */
+static struct flow *
+flow_get(struct transport *t, const struct message *m)
+{
+	const char *name = *m->e.sender ? m->e.sender : m->id;
+	struct flow *f = strmap_get(t->flows, name);
+
+	if (!f) {
+		f = mem_zalloc(sizeof *f);
+		f->t = t;
+		f->name = mem_strdup(name);
+		strmap_set(t->flows, name, f);
+	}
+	f->jobs++;
+	return f;
+}
+
+static void
+job_free(struct job *j)
+{
+	struct flow *f = j->flow;
+
+	if (f && --f->jobs == 0) {
+		strmap_remove(f->t->flows, f->name);
+		free(f->name);
+		free(f);
+	}
+	*j->before = j->next;
+	if (j->next)
+		j->next->before = j->before;
+	free(j->rcpt);
+	free(j);
+}
+
+static void
+enqueue(struct job *j, uint64_t tag)
+{
+	struct dest *d = j->d;
+
+	heap_add(&d->jobs, &j->node, tag);
+	if (heap_first(&d->jobs) == &j->node)
+		dest_update(d);
+}
+
+void
+dest_enqueue(struct message *m)
+{
+	for (size_t i = 0; i < fresh_n; i++) {
+		struct job *j = fresh[i];
+		struct transport *t = j->d->t;
+
+		j->flow = flow_get(t, m);
+		j->d->filling = NULL;
+		if (m->tag_of == t && m->tag >= t->now) {
+			m->tag++;
+		} else {
+			m->tag = j->flow->next > t->now ? j->flow->next : t->now;
+			j->flow->next = m->tag + 1;
+			m->tag_of = t;
+		}
+		if (m->flushed)
+			dest_flush(j->d, m->flushed);
+		enqueue(j, m->tag);
+	}
+	fresh_n = 0;
+}
+
+size_t
+dest_busy(void)
+{
+	return busy;
+}
+
+static void
+job_start(struct job *j)
+{
+	struct dest *d = j->d;
+
+	heap_remove(&d->jobs, &j->node);
+	if (j->node.key > d->t->now)
+		d->t->now = j->node.key;
+	d->busy++;
+	j->m->running++;
+	busy++;
+	j->started = clock_real();
+	if (d->t->rate_delay) {
+		d->not_before = clock_mono() + d->t->rate_delay;
+		dest_wait(d, d->not_before);
+	}
+	dest_update(d);
+}
+
+/* The job is no longer under way. */
+static void
+job_stop(struct job *j)
+{
+	j->d->busy--;
+	j->m->running--;
+	busy--;
+	j->d->idle_since = clock_mono();
+}
+
+static void
+feedback(struct dest *d, enum feedback f, const char *dsn, const char *text)
+{
+	if (f == FEEDBACK_GOOD) {
+		d->failures = 0;
+		if (d->window < d->t->concurrency_limit)
+			d->window += 1 / d->window;
+	} else if (f == FEEDBACK_BAD) {
+		d->failures += 1 / d->window;
+		if (d->window > 1)
+			d->window -= 1 / d->window;
+		if (d->window < 1)
+			d->window = 1;
+		if (d->failures >= d->t->failed_cohorts - 0.01) {
+			dest_pause(d, manager.minimal_backoff, dsn, text);
+			return;
+		}
+	}
+	dest_update(d);
+}
+
+void
+dest_job_done(struct job *j, enum feedback f, const char *dsn, const char *text)
+{
+	struct message *m = j->m;
+	struct dest *d = j->d;
+
+	job_stop(j);
+	job_free(j);
+	feedback(d, f, dsn, text);
+	message_check(m);
+}
+
+void
+dest_job_again(struct job *j)
+{
+	if (++j->tries < TRIES) {
+		job_stop(j);
+		heap_add(&j->d->jobs, &j->node, j->node.key);
+		dest_update(j->d);
+		return;
+	}
+	for (size_t i = 0; i < j->n; i++)
+		result_set(j->m, j->rcpt[i], j->d->t->name, j->started, AGENT_DEFERRED, "4.3.0", NULL, NULL,
+		    "the delivery agent went away before it read its job");
+	dest_job_done(j, FEEDBACK_NONE, NULL, NULL);
+}
+
+void
+dest_job_split(struct job *j)
+{
+	size_t half = j->n / 2;
+	struct job *k = job_new(j->d, j->m);
+
+	fresh_n = 0;
+	j->d->filling = NULL;
+	k->cap = k->n = k->left = j->n - half;
+	k->rcpt = mem_array(k->n, sizeof *k->rcpt);
+	memcpy(k->rcpt, j->rcpt + half, k->n * sizeof *k->rcpt);
+	j->n = j->left = half;
+	k->flow = j->flow;
+	k->flow->jobs++;
+	enqueue(k, j->node.key);
+}
+
+/* Hands j to an agent. False: no process is free for it now. */
+static bool
+give(struct job *j)
+{
+	struct transport *t = j->d->t;
+
+	if (!t->command) {
+		dest_pause_transport(t, manager.transport_retry, "4.3.5", t->problem);
+		return true;
+	}
+	if (!t->command->resident && t->processes >= t->process_limit)
+		return false;
+	if (message_fd(j->m) < 0) {
+		if (errno != ENOENT)
+			return false;
+		message_vanished(j->m);
+		return true;
+	}
+	if (t->command->resident && !agents_free(j))
+		return false;
+	job_start(j);
+	if (t->command->resident)
+		agents_start(j);
+	else
+		oneshot_start(j);
+	return true;
+}
+
+bool
+dest_run(void)
+{
+	struct heap_node *first;
+
+	if (manager.stopping)
+		return false;
+	dest_sweep();
+	for (struct transport *t = dest_transports(); t; t = t->next) {
+		while ((first = heap_first(&t->ready)) != NULL) {
+			struct dest *d = HOLDER(first, struct dest, node);
+			struct heap_node *node = heap_first(&d->jobs);
+
+			if (!node || !give(HOLDER(node, struct job, node)))
+				break;
+		}
+	}
+	return false;
+}
+
+void
+dest_forget(struct message *m)
+{
+	struct job *next;
+
+	for (struct job *j = m->jobs; j; j = next) {
+		next = j->next;
+		if (!j->node.at)
+			continue;
+		heap_remove(&j->d->jobs, &j->node);
+		dest_update(j->d);
+		m->open -= j->left;
+		job_free(j);
+	}
+}
+
+void
+job_drain(struct dest *d)
+{
+	if (d->draining)
+		return;
+	d->draining = true;
+	d->drain_next = drain;
+	drain = d;
+}
+
+/* Defers the first job of d by the text of the pause. */
+static void
+defer_first(struct dest *d, const struct pause *p)
+{
+	struct job *j = HOLDER(heap_first(&d->jobs), struct job, node);
+	struct buf text = BUF_INIT(1 << 16);
+	struct message *m = j->m;
+
+	buf_addf(&text, "delivery temporarily suspended: %s", p->text);
+	heap_remove(&d->jobs, &j->node);
+	for (size_t i = 0; i < j->n; i++)
+		result_set(m, j->rcpt[i], d->t->name, 0, AGENT_DEFERRED, p->dsn, NULL, NULL, text.data);
+	buf_free(&text);
+	job_free(j);
+	message_check(m);
+}
+
+bool
+dest_drain(void)
+{
+	int64_t until = clock_mono() + LOOP_SLICE;
+	const struct pause *p;
+	struct dest *d;
+
+	while ((d = drain) != NULL) {
+		drain = d->drain_next;
+		d->draining = false;
+		while (d->jobs.n && (p = dest_paused(d)) != NULL) {
+			if (clock_mono() > until) {
+				job_drain(d);
+				return true;
+			}
+			defer_first(d, p);
+		}
+		d->idle_since = clock_mono();
+		dest_update(d);
+	}
+	return false;
+}

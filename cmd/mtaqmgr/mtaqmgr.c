@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: ISC
+ * Copyright (c) 2026 The mtakit authors */
+/* mtaqmgr: the queue manager (mtaqmgr(8)). Takes messages from the queue, routes recipients, runs agents, tries again,
+ * gives up with a report. Started as root it is two processes: parent.c, and the rest as mail_owner. */
+#include "agents.h"
+#include "dest.h"
+#include "loop.h"
+#include "manager.h"
+#include "message.h"
+#include "parent.h"
+#include "scan.h"
+#include "starter.h"
+
+#include "mail/config.h"
+#include "mail/log.h"
+#include "sys/file.h"
+#include "sys/proc.h"
+
+#include "base/clock.h"
+#include "base/msg.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#define STOP_SECONDS 10           /* jobs under way may end within that time */
+
+static struct config_options options;
+static struct watch signals;
+static struct timer stop_timer;
+
+static void
+usage(const char *why)
+{
+	fprintf(stderr, "mtaqmgr: %s\nusage: mtaqmgr [-V] [-C dir] [-o name=value]\n", why);
+	exit(EX_USAGE);
+}
+
+static void
+reload(void)
+{
+	struct buf err = BUF_INIT(65536);
+	struct config *c = config_open(options.dir, options.overrides, &err);
+
+	if (!c || manager_configure(c, &err) < 0) {
+		log_warn("reload: %s; the configuration stays as it was", err.data);
+		config_close(&c);
+	} else {
+		log_open(c, "qmgr");
+		log_info("reload");
+		agents_reload();
+		dest_reload();
+	}
+	buf_free(&err);
+}
+
+static void
+stop_now(struct timer *t)
+{
+	(void)t;
+	log_warn("%zu deliveries did not end in time; their messages will be tried again", dest_busy());
+	loop_end();
+}
+
+static void
+stop(void)
+{
+	if (manager.stopping)
+		return;
+	log_info("stopping: %zu deliveries under way", dest_busy());
+	manager.stopping = true;
+	agents_stop();
+	stop_timer.fire = stop_now;
+	timer_set(&stop_timer, clock_deadline(STOP_SECONDS));
+}
+
+/* Once nothing is under way any more, the loop may end. */
+static bool
+stop_work(void)
+{
+	if (manager.stopping && dest_busy() == 0)
+		loop_end();
+	return false;
+}
+
+static void
+signal_ready(struct watch *w)
+{
+	struct signalfd_siginfo s;
+
+	while (read(w->fd, &s, sizeof s) == (ssize_t)sizeof s) {
+		if (s.ssi_signo == SIGHUP)
+			reload();
+		else if (s.ssi_signo == SIGCHLD)
+			starter_reap();
+		else
+			stop();
+	}
+}
+
+static void
+open_signals(void)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGCHLD);
+	sigaddset(&set, SIGHUP);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	signals = (struct watch){ .fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK), .ready = signal_ready };
+	if (signals.fd < 0)
+		msg_die(EX_OSERR, "signalfd: %s", strerror(errno));
+	loop_watch(&signals);
+}
+
+/* Two managers never work on one queue. */
+static void
+lock_queue(void)
+{
+	struct buf path = BUF_INIT(65536);
+
+	mkdirat(manager.queue.top, "pid", 0755);
+	buf_addf(&path, "%s/pid/qmgr.lock", manager.queue.dir);
+	if (file_lock(path.data, 0600, false) < 0) {
+		if (errno == EWOULDBLOCK)
+			msg_die(EX_TEMPFAIL, "queue %s: another queue manager is at work on it", manager.queue.dir);
+		msg_die(EX_CANTCREAT, "lock %s: %s", path.data, strerror(errno));
+	}
+	buf_free(&path);
+}
+
+static void
+open_queue(struct config *c)
+{
+	struct buf err = BUF_INIT(65536);
+
+	if (queue_open(&manager.queue, config_str(c, "queue_directory"), true, &err) < 0)
+		msg_die(EX_NOINPUT, "%s", err.data);
+	buf_free(&err);
+}
+
+/* The manager proper. parent: the connection to the privileged one, or -1. */
+static int
+manage(struct config *c, int parent)
+{
+	struct buf err = BUF_INIT(65536);
+
+	open_queue(c);
+	lock_queue();
+	if (manager_configure(c, &err) < 0)
+		msg_die(EX_CONFIG, "%s", err.data);
+	buf_free(&err);
+	proc_harden();
+	loop_open();
+	open_signals();
+	starter_open(parent);
+	loop_work(stop_work);
+	scan_open();
+	loop_work(dest_run);
+	loop_work(dest_drain);
+	log_info("started: queue %s", manager.queue.dir);
+	loop_run();
+	log_info("stopped: %zu messages are left in the active queue", message_count());
+	return EX_OK;
+}
+
+/* Started as root: the manager becomes mail_owner, and this process only starts agents. */
+static int
+split(struct config *c)
+{
+	const char *owner = config_str(c, "mail_owner");
+	int pair[2];
+	pid_t pid;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+		msg_die(EX_OSERR, "socketpair: %s", strerror(errno));
+	pid = fork();
+	if (pid < 0)
+		msg_die(EX_OSERR, "fork: %s", strerror(errno));
+	if (pid > 0) {
+		close(pair[1]);
+		return parent_run(c, &options, pair[0], pid);
+	}
+	close(pair[0]);
+	if (proc_become(owner, (uid_t)-1, (gid_t)-1) < 0)
+		msg_die(EX_NOUSER, "become user %s (mail_owner): %s", owner, strerror(errno));
+	if (geteuid() == 0)
+		msg_die(EX_CONFIG, "mail_owner = %s: the queue manager does not work as root", owner);
+	prctl(PR_SET_PDEATHSIG, SIGTERM);
+	return manage(c, pair[1]);
+}
+
+int
+main(int argc, char **argv)
+{
+	struct config *c;
+	int letter;
+
+	proc_sane_fds();
+	msg_init(argc ? argv[0] : NULL);
+	opterr = 0;
+	while ((letter = getopt(argc, argv, ":C:o:V")) != -1) {
+		if (letter == 'C' || letter == 'o') {
+			config_option(&options, letter, optarg);
+		} else if (letter == 'V') {
+			printf("mtaqmgr (mtakit) %s\n", VERSION);
+			return EX_OK;
+		} else {
+			usage(letter == ':' ? "an option lacks its argument" : "unknown option");
+		}
+	}
+	if (optind < argc)
+		usage("too many arguments");
+	c = config_from_options(&options);
+	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN);
+	log_open(c, "qmgr");
+	return geteuid() == 0 ? split(c) : manage(c, -1);
+}

@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: ISC
+ * Copyright (c) 2026 The mtakit authors */
+/* See parent.h; the packets are described in starter.c. What the child says is not trusted: a transport is a name to
+ * look up, a user is any but root, a process to kill is one that was started here. */
+#include "parent.h"
+
+#include "manager.h"
+#include "starter.h"
+
+#include "mail/config.h"
+#include "mail/log.h"
+
+#include "base/mem.h"
+#include "base/msg.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#define REQUEST_MAX (STARTER_ATTRS + 4096)
+#define TRANSPORT_MAX 1024
+
+struct parent {
+	struct config *config;
+	const struct config_options *options;
+	int sock;
+	pid_t child;
+	int status;               /* of the child */
+	bool ended;
+	pid_t *agents;
+	size_t n, cap;
+};
+
+static void
+reply(struct parent *p, const char *text, size_t n, int fd)
+{
+	starter_send(p->sock, text, n, &fd, fd >= 0);
+}
+
+static void
+remember(struct parent *p, pid_t pid)
+{
+	if (p->n == p->cap) {
+		p->cap = p->cap ? p->cap * 2 : 64;
+		p->agents = mem_resize(p->agents, p->cap, sizeof *p->agents);
+	}
+	p->agents[p->n++] = pid;
+}
+
+static bool
+known(const struct parent *p, pid_t pid)
+{
+	for (size_t i = 0; i < p->n; i++)
+		if (p->agents[i] == pid)
+			return true;
+	return false;
+}
+
+/* Names of transports are words: no path, nothing that main.cf could take for something else. */
+static bool
+name_ok(const char *name)
+{
+	size_t n = strlen(name);
+
+	return n > 0 && n < TRANSPORT_MAX &&
+	    strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.") == n;
+}
+
+static void
+start(struct parent *p, const char *text, size_t n, const int fds[2])
+{
+	struct buf out = BUF_INIT(4000), err = BUF_INIT(3000);
+	unsigned long turn, uid, gid;
+	size_t first = strlen(text) + 1;
+	int at = 0, sock = -1;
+	pid_t pid = -1;
+
+	if (sscanf(text, "start %lu %lu %lu %n", &turn, &uid, &gid, &at) != 3 || at == 0)
+		return;
+	if (!name_ok(text + at) || uid > UINT32_MAX || gid > UINT32_MAX)
+		buf_adds(&err, "malformed request");
+	else
+		pid = starter_run(p->config, text + at, (uid_t)uid, (gid_t)gid, first < n ? text + first : "", first < n ? n - first : 0,
+		    fds[0], fds[1], &sock, &err);
+	if (pid > 0) {
+		remember(p, pid);
+		buf_addf(&out, "started %lu %d", turn, (int)pid);
+	} else {
+		buf_addf(&out, "failed %lu %s", turn, err.data);
+	}
+	reply(p, out.data, out.len, sock);
+	if (sock >= 0)
+		close(sock);
+	buf_free(&out);
+	buf_free(&err);
+}
+
+/* One request of the child. False: it has gone. */
+static bool
+serve(struct parent *p)
+{
+	static char text[REQUEST_MAX + 1];
+	int fds[2], pid, sig;
+	ssize_t n = starter_receive(p->sock, text, REQUEST_MAX, fds, 0);
+
+	if (n <= 0)
+		return false;
+	text[n] = '\0';
+	if (strncmp(text, "start ", 6) == 0)
+		start(p, text, (size_t)n, fds);
+	else if (sscanf(text, "kill %d %d", &pid, &sig) == 2 && known(p, pid) && (sig == SIGTERM || sig == SIGKILL))
+		kill(pid, sig);
+	for (int i = 0; i < 2; i++)
+		if (fds[i] >= 0)
+			close(fds[i]);
+	return true;
+}
+
+static void
+reap(struct parent *p)
+{
+	char text[64];
+	int status;
+	pid_t pid;
+
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+		if (pid == p->child) {
+			p->ended = true;
+			p->status = status;
+			continue;
+		}
+		for (size_t i = 0; i < p->n; i++)
+			if (p->agents[i] == pid)
+				p->agents[i--] = p->agents[--p->n];
+		snprintf(text, sizeof text, "exit %d %d", (int)pid, status);
+		reply(p, text, strlen(text), -1);
+	}
+}
+
+static void
+reload(struct parent *p)
+{
+	struct buf err = BUF_INIT(65536);
+	struct config *c = config_open(p->options->dir, p->options->overrides, &err);
+
+	if (c) {
+		config_close(&p->config);
+		p->config = c;
+		manager_default_privs(c);
+		log_open(c, "qmgr");
+	} else {
+		log_warn("reload: %s", err.data);
+	}
+	buf_free(&err);
+}
+
+static void
+take_signal(struct parent *p, int fd)
+{
+	struct signalfd_siginfo s;
+
+	if (read(fd, &s, sizeof s) != (ssize_t)sizeof s)
+		return;
+	if (s.ssi_signo == SIGHUP)
+		reload(p);
+	if (s.ssi_signo == SIGCHLD)
+		reap(p);
+	else
+		kill(p->child, (int)s.ssi_signo);
+}
+
+int
+parent_run(struct config *c, const struct config_options *options, int sock, pid_t child)
+{
+	struct parent p = { .config = c, .options = options, .sock = sock, .child = child };
+	struct pollfd polled[2] = { { .fd = sock, .events = POLLIN }, { .events = POLLIN } };
+	sigset_t set;
+
+	manager_default_privs(c);
+	sigemptyset(&set);
+	sigaddset(&set, SIGCHLD);
+	sigaddset(&set, SIGHUP);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	polled[1].fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (polled[1].fd < 0)
+		msg_die(EX_OSERR, "signalfd: %s", strerror(errno));
+	reap(&p); /* a child that has ended already */
+	while (!p.ended) {
+		if (poll(polled, 2, -1) < 0 && errno != EINTR)
+			msg_die(EX_OSERR, "poll: %s", strerror(errno));
+		if (polled[1].revents)
+			take_signal(&p, polled[1].fd);
+		if (polled[0].revents && !serve(&p))
+			polled[0].fd = -1;
+	}
+	if (WIFSIGNALED(p.status))
+		log_error("the unprivileged process was killed by signal %d", WTERMSIG(p.status));
+	return WIFEXITED(p.status) ? WEXITSTATUS(p.status) : EX_SOFTWARE;
+}

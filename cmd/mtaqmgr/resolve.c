@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: ISC
+ * Copyright (c) 2026 The mtakit authors */
+/* See resolve.h. */
+#include "resolve.h"
+
+#include "dest.h"
+#include "manager.h"
+#include "result.h"
+
+#include "mail/config.h"
+#include "mail/route.h"
+
+#include <string.h>
+
+static struct route route;
+static struct buf text = BUF_INIT(65536), err = BUF_INIT(65536);
+
+/* "5.1.1 text" of error: and retry: is a code of its own; else the code is dsn. */
+static void
+given(struct message *m, struct rcpt *r, const char *transport, enum agent_status status, const char *dsn, const char *said)
+{
+	char code[12];
+	size_t n = strspn(said, "0123456789.");
+
+	if (n >= 5 && n < sizeof code && said[n] == ' ' && said[1] == '.') {
+		memcpy(code, said, n);
+		code[n] = '\0';
+		/* the class must be that of the status */
+		code[0] = status == AGENT_SENT ? '2' : status == AGENT_DEFERRED ? '4' : '5';
+		dsn = code;
+		said += n + 1;
+	}
+	result_set(m, r, transport, 0, status, dsn, NULL, NULL, *said ? said : "Address is undeliverable");
+}
+
+/* The transports that need no agent. */
+static bool
+built_in(struct message *m, struct rcpt *r)
+{
+	const char *name = route.transport.data, *said = route.nexthop.data;
+
+	if (strcmp(name, "error") == 0)
+		given(m, r, name, AGENT_BOUNCED, "5.0.0", said);
+	else if (strcmp(name, "retry") == 0)
+		given(m, r, name, AGENT_DEFERRED, "4.0.0", said);
+	else if (strcmp(name, "discard") == 0)
+		given(m, r, name, AGENT_SENT, "2.0.0", said);
+	else
+		return false;
+	return true;
+}
+
+/* Names that defer_transports holds back until a flush. */
+static bool
+held_back(const struct message *m, const char *transport)
+{
+	const char *p = config_str(manager.config, "defer_transports");
+	size_t n = strlen(transport);
+
+	if (m->flushed)
+		return false;
+	for (p += strspn(p, ", \t"); *p; p += strspn(p, ", \t")) {
+		size_t word = strcspn(p, ", \t");
+
+		if (word == n && memcmp(p, transport, n) == 0)
+			return true;
+		p += word;
+	}
+	return false;
+}
+
+static void
+resolve(struct message *m, struct rcpt *r)
+{
+	int found;
+
+	buf_clear(&text);
+	buf_clear(&err);
+	found = route_resolve(manager.routes, r->q->addr, &route, &text, &err);
+	if (found < 0)
+		result_set(m, r, "error", 0, AGENT_DEFERRED, "4.3.0", NULL, NULL, err.data);
+	else if (found == 0)
+		result_set(m, r, "error", 0, AGENT_BOUNCED, "5.1.1", NULL, NULL, text.data);
+	else if (built_in(m, r))
+		return;
+	else if (held_back(m, route.transport.data))
+		result_set(m, r, route.transport.data, 0, AGENT_DEFERRED, "4.3.2", NULL, NULL, "deferred transport");
+	else
+		dest_add(dest_get(&route), m, r);
+}
+
+void
+resolve_portion(struct message *m)
+{
+	if (!route.transport.max)
+		route_init(&route);
+	for (size_t i = 0; i < m->e.rcpts; i++)
+		resolve(m, &m->rcpt[i]);
+	dest_enqueue(m);
+}

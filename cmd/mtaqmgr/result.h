@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: ISC
+ * Copyright (c) 2026 The mtakit authors */
+/* What became of a recipient: into the log and into the message. */
+#ifndef RESULT_H
+#define RESULT_H
+#include "message.h"
+
+/* started: wall clock in microseconds when the attempt began, 0: there was none. relay, delays and text may be NULL. */
+void result_set(struct message *m, struct rcpt *r, const char *transport, int64_t started, enum agent_status status, const char *dsn,
+    const char *relay, const char *delays, const char *text);
+#endif

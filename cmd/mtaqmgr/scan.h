@@ -1,0 +1,9 @@
+/* SPDX-License-Identifier: ISC
+ * Copyright (c) 2026 The mtakit authors */
+/* How messages come to the manager: inotify on incoming/, scans of incoming/ and deferred/ in slices of time, and the
+ * choice of the next one to take. */
+#ifndef SCAN_H
+#define SCAN_H
+/* Brings active/ back to incoming/, begins to watch, begins the first scans. Ends the program when it cannot. */
+void scan_open(void);
+#endif
