@@ -247,12 +247,12 @@ give(struct job *j)
 	}
 	if (!t->command->resident && t->processes >= t->process_limit)
 		return false;
-	if (message_fd(j->m) < 0) {
-		if (errno != ENOENT)
-			return false;
+	if (!message_there(j->m) || (message_fd(j->m) < 0 && errno == ENOENT)) {
 		message_vanished(j->m);
 		return true;
 	}
+	if (message_fd(j->m) < 0)
+		return false;
 	if (t->command->resident && !agents_free(j))
 		return false;
 	job_start(j);

@@ -25,6 +25,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define FRESH 500000              /* microseconds */
 #define PORTION 1000              /* recipients of one message in memory at once */
 
 static struct strmap *active;     /* by ID */
@@ -87,6 +88,14 @@ message_fd(struct message *m)
 			open_files++;
 	}
 	return m->fd;
+}
+
+bool
+message_there(struct message *m)
+{
+	/* one that has only just been taken is: asking for each would cost more than it is worth */
+	return !m->gone && (clock_real() - m->active_at < FRESH || faccessat(manager.queue.fd[QUEUE_ACTIVE], m->id, F_OK,
+	    AT_SYMLINK_NOFOLLOW) == 0 || errno != ENOENT);
 }
 
 void

@@ -50,6 +50,7 @@ size_t message_count(void);
 enum take message_take(const char *id, enum queue_name from, bool is_new, int64_t flushed);
 /* The file, opened when it is not; -1: it is gone, or (errno other than ENOENT) cannot be opened now. */
 int message_fd(struct message *m);
+bool message_there(struct message *m);       /* its file is in active/ still, as far as we know */
 void message_rest(struct message *m);        /* nothing of it runs: closes its file when many are open */
 /* Writes the letter of one recipient. 0 or -1 with errno. */
 int message_letter(struct message *m, struct rcpt *r, char letter);

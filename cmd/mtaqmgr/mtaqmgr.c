@@ -13,21 +13,21 @@
 
 #include "mail/config.h"
 #include "mail/log.h"
-#include "sys/file.h"
 #include "sys/proc.h"
 
 #include "base/clock.h"
 #include "base/msg.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sysexits.h>
 #include <unistd.h>
 
@@ -123,20 +123,18 @@ open_signals(void)
 	loop_watch(&signals);
 }
 
-/* Two managers never work on one queue. */
+/* Two managers never work on one queue. The lock is on the directory active/ itself: it needs no file that somebody could
+ * remove, and nobody but the queue's owner can open that directory. */
 static void
 lock_queue(void)
 {
-	struct buf path = BUF_INIT(65536);
+	int fd = openat(manager.queue.fd[QUEUE_ACTIVE], ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
-	mkdirat(manager.queue.top, "pid", 0755);
-	buf_addf(&path, "%s/pid/qmgr.lock", manager.queue.dir);
-	if (file_lock(path.data, 0600, false) < 0) {
-		if (errno == EWOULDBLOCK)
-			msg_die(EX_TEMPFAIL, "queue %s: another queue manager is at work on it", manager.queue.dir);
-		msg_die(EX_CANTCREAT, "lock %s: %s", path.data, strerror(errno));
-	}
-	buf_free(&path);
+	if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0)
+		return; /* held as long as this process is */
+	if (errno == EWOULDBLOCK)
+		msg_die(EX_TEMPFAIL, "queue %s: another queue manager is at work on it", manager.queue.dir);
+	msg_die(EX_CANTCREAT, "lock %s/active: %s", manager.queue.dir, strerror(errno));
 }
 
 static void
@@ -144,8 +142,12 @@ open_queue(struct config *c)
 {
 	struct buf err = BUF_INIT(65536);
 
-	if (queue_open(&manager.queue, config_str(c, "queue_directory"), true, &err) < 0)
-		msg_die(EX_NOINPUT, "%s", err.data);
+	/* what is missing is made where we may: the top directory may well be root's */
+	if (queue_open(&manager.queue, config_str(c, "queue_directory"), false, &err) < 0) {
+		buf_clear(&err);
+		if (queue_open(&manager.queue, config_str(c, "queue_directory"), true, &err) < 0)
+			msg_die(EX_NOINPUT, "%s", err.data);
+	}
 	buf_free(&err);
 }
 

@@ -28,6 +28,7 @@
 #include <string.h>
 #include <sys/wait.h>
 #include <sysexits.h>
+#include <time.h>
 #include <unistd.h>
 
 #define OUTPUT_MAX 262144         /* bytes of a command's output that are looked at */

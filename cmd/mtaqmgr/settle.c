@@ -185,9 +185,11 @@ defer_message(struct message *m)
 void
 settle_message(struct message *m)
 {
-	if (m->gone)
+	if (m->gone && queue_find(&manager.queue, m->id) < 0)
+		queue_defer_remove(&manager.queue, m->id);
+	else if (m->gone)
 		return;
-	if (m->deferred)
+	else if (m->deferred)
 		defer_message(m);
 	else
 		remove_message(m);
