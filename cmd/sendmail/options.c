@@ -189,20 +189,18 @@ options_parse(struct job *j, int argc, char **argv)
 	int letter;
 
 	by_name(j);
-	if (argc == 2 && strcmp(argv[1], "-V") == 0) {
-		puts("sendmail (mtakit) " VERSION);
-		exit(EX_OK);
-	}
 	opterr = 0;
 	while ((letter = getopt(argc, argv, "+:A:B:C:F:GIL:N:O:R:UV:X:b:ce:f:h:imno:p:q::r:s:tvx")) != -1) {
 		if (letter == '?')
 			usage("unknown option -%c", optopt);
+		if (letter == ':' && optopt == 'V') { /* with nothing behind it, it asks what this is */
+			puts("sendmail (mtakit) " VERSION);
+			exit(EX_OK);
+		}
 		if (letter == ':')
 			usage("option -%c needs a value", optopt);
 		take(j, letter, letter == 'q' && !optarg ? argv[0] + strlen(argv[0]) : optarg);
 	}
-	if (j->mode == 'm' && j->from_header && argc == optind)
-		return;
 	if (j->mode != 'm' && j->from_header)
 		usage("-t sends a message: it does not go with -b%c", j->mode);
 }
