@@ -8,13 +8,21 @@
 #include "syntax/address.h"
 #include "syntax/header.h"
 
+static void
+identity(void *arg, const char **addr, const char **name)
+{
+	(void)arg;
+	*addr = "f@x";
+	*name = "N \"q\" \xc3\xb6";
+}
+
 /* Feeds s in portions of step bytes; the result as text into out. */
 static void
 run(const char *s, size_t n, size_t step, unsigned mode, struct buf *out)
 {
 	struct compose_settings set = {
 		.recipients = mode & 1, .sender = mode & 2, .drop = mode & 4 ? "bcc, resent-bcc" : NULL, .origin = mode & 8 ? "o.example" : NULL,
-		.max_rcpts = 50, .from = mode & 16 ? "f@x" : NULL, .name = "N \"q\" \xc3\xb6", .host = "h.example", .now = 1000000000,
+		.max_rcpts = 50, .host = mode & 16 ? "h.example" : NULL, .identity = identity, .now = 1000000000,
 	};
 	struct compose *c = compose_new(&set);
 	struct buf err = BUF_INIT(4096);
