@@ -174,6 +174,8 @@ conn_reply(struct conn *c, struct reply *r, int64_t deadline, void (*line)(struc
 			r->code = l.code;
 			set_dsn(r, l.enhanced);
 			buf_add(&r->text, text, n);
+			if (r->text.len > 3)
+				r->text.data[3] = ' ';
 		} else {
 			buf_addc(&r->text, ' ');
 			buf_add(&r->text, l.text, l.text_len);

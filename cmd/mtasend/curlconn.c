@@ -27,21 +27,23 @@ struct dialogue {
 	bool excess;
 	bool greeted;             /* the greeting was taken */
 	CURL *handle;
-	int64_t connect_by;       /* the time limit of the connection alone */
+	int64_t began, connecting, greeting;  /* microseconds: start, and how long each phase may take; 0: no limit */
 };
 
-/* libcurl's own limit counts until the connection is ready for us, not until it is made. */
+/* libcurl's own limit counts until the connection is ready for us, not until it is made, and its limit for one reply starts
+ * again with the next. It asks here at least once a second. */
 static int
 watch(void *arg, curl_off_t a, curl_off_t b, curl_off_t c, curl_off_t e)
 {
 	struct dialogue *d = arg;
 	curl_off_t connected = 0;
+	int64_t spent = clock_mono() - d->began;
 
 	(void)a, (void)b, (void)c, (void)e;
-	if (clock_left_ms(d->connect_by) != 0)
-		return 0;
 	curl_easy_getinfo(d->handle, CURLINFO_CONNECT_TIME_T, &connected);
-	return connected == 0;
+	if (connected == 0)
+		return d->connecting > 0 && spent > d->connecting;
+	return spent - connected > d->greeting;
 }
 
 /* One line of the server. Any other answer than n ends libcurl's work. */
@@ -172,6 +174,7 @@ set_auth(CURL *h, const struct policy *p)
 
 	curl_easy_setopt(h, CURLOPT_USERNAME, p->user.data);
 	curl_easy_setopt(h, CURLOPT_PASSWORD, p->password.data);
+	curl_easy_setopt(h, CURLOPT_SASL_IR, 1L);
 	for (; *word; word += n) {
 		word += strspn(word, ", \t");
 		n = strcspn(word, ", \t");
@@ -228,11 +231,19 @@ set_url(CURL *h, struct config *config, const struct target *t, const struct nex
 }
 
 static void
-set_rest(CURL *h, struct config *config, struct dialogue *d)
+set_rest(CURL *h, struct config *config, const struct policy *p, struct dialogue *d)
 {
 	int64_t connecting = config_time(config, "smtp_connect_timeout");
-	int64_t total = connecting + config_time(config, "smtp_helo_timeout");
+	int64_t greeting = config_time(config, "smtp_helo_timeout");
+	int64_t total;
 
+	if (p->level != LEVEL_NONE)
+		greeting += config_time(config, "smtp_starttls_timeout");
+	total = (connecting > 0 ? connecting : 600) + greeting;
+	d->handle = h;
+	d->began = clock_mono();
+	d->connecting = connecting * 1000000;
+	d->greeting = greeting * 1000000;
 	curl_easy_setopt(h, CURLOPT_CONNECT_ONLY, 1L);
 	curl_easy_setopt(h, CURLOPT_PROTOCOLS_STR, "smtp,smtps");
 	curl_easy_setopt(h, CURLOPT_PROXY, "");
@@ -241,8 +252,6 @@ set_rest(CURL *h, struct config *config, struct dialogue *d)
 	curl_easy_setopt(h, CURLOPT_CONNECTTIMEOUT_MS, (long)(total * 1000));
 	curl_easy_setopt(h, CURLOPT_TIMEOUT_MS, (long)(total * 1000));
 	curl_easy_setopt(h, CURLOPT_SERVER_RESPONSE_TIMEOUT, (long)total);
-	d->handle = h;
-	d->connect_by = connecting > 0 ? clock_deadline(connecting) : CLOCK_NEVER;
 	curl_easy_setopt(h, CURLOPT_NOPROGRESS, 0L);
 	curl_easy_setopt(h, CURLOPT_XFERINFOFUNCTION, watch);
 	curl_easy_setopt(h, CURLOPT_XFERINFODATA, d);
@@ -255,6 +264,7 @@ static void
 explain(CURL *h, CURLcode rc, const struct conn *c, const struct dialogue *d, const char *detail, struct failure *f)
 {
 	const char *step = d->greeted ? "performing the EHLO handshake" : "receiving the initial server greeting";
+	bool late = rc == CURLE_OPERATION_TIMEDOUT || rc == CURLE_ABORTED_BY_CALLBACK;
 	curl_off_t connected = 0;
 	long error = 0;
 
@@ -263,9 +273,9 @@ explain(CURL *h, CURLcode rc, const struct conn *c, const struct dialogue *d, co
 	if (d->excess)
 		failure_set(f, "4.5.0", "host %s sent an endless reply while %s", c->peer.data, step);
 	else if (connected == 0)
-		failure_set(f, "4.4.1", "connect to %s: %s", c->relay.data, rc == CURLE_OPERATION_TIMEDOUT ||
-		    rc == CURLE_ABORTED_BY_CALLBACK ? "Connection timed out" : error ? strerror((int)error) : detail);
-	else if (rc == CURLE_OPERATION_TIMEDOUT)
+		failure_set(f, "4.4.1", "connect to %s: %s", c->relay.data,
+		    late ? "Connection timed out" : error ? strerror((int)error) : detail);
+	else if (late)
 		failure_set(f, "4.4.2", "conversation with %s timed out while %s", c->peer.data, step);
 	else if (rc == CURLE_USE_SSL_FAILED)
 		failure_set(f, "4.7.4", "TLS is required, but was not offered by host %s", c->peer.data);
@@ -324,7 +334,7 @@ attempt(struct conn *c, struct config *config, const struct target *t, const str
 	set_tls(h, config, p);
 	if (p->auth)
 		set_auth(h, p);
-	set_rest(h, config, &d);
+	set_rest(h, config, p, &d);
 	curl_easy_setopt(h, CURLOPT_ERRORBUFFER, detail);
 	rc = curl_easy_perform(h);
 	curl_easy_setopt(h, CURLOPT_ERRORBUFFER, NULL);
