@@ -40,6 +40,7 @@ struct parent {
 	int64_t shrink_at, refresh_at, loan_at, full_logged;
 	uint64_t loan_tickets;     /* sessions begun when last looked */
 	bool wants_fork;           /* but must wait for next_fork */
+	int owed;                  /* for the dead: one that died may have been woken for a client that nobody else was woken for */
 	int single_status;
 };
 
@@ -127,7 +128,7 @@ grow(struct parent *m)
 		return;
 	if (now - m->last_kick > SECOND)
 		m->burst = 1;
-	want = l->min_idle - ready;
+	want = l->min_idle - ready > m->owed ? l->min_idle - ready : m->owed;
 	if (want <= 0) {
 		atomic_store(&p->board->kicked, 0);
 		return;
@@ -149,7 +150,8 @@ grow(struct parent *m)
 		return;
 	}
 	while (want-- > 0 && fork_worker(m) == 0)
-		;
+		if (m->owed > 0)
+			m->owed--;
 	if (now < m->next_fork)
 		m->wants_fork = true;
 }
@@ -227,6 +229,8 @@ ended(struct parent *m, pid_t pid, int status)
 	if (status == 0)
 		return;
 	m->next_fork = clock_mono() + p->s->limits.fork_delay * SECOND;
+	if (!p->single)
+		m->owed++;
 	if (WIFSIGNALED(status))
 		pool_log(p->s, "worker %ld killed by signal %d (%s)", (long)pid, WTERMSIG(status), strsignal(WTERMSIG(status)));
 	else
@@ -266,6 +270,7 @@ replace_workers(struct parent *m)
 			retire(m->p, i);
 	m->next_fork = 0;
 	m->burst = 1;
+	m->owed = 0;
 }
 
 static void
