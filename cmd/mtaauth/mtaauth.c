@@ -177,7 +177,7 @@ main(int argc, char **argv)
 		.max_use = (int)config_int(c, "max_use"),
 		.max_idle = config_time(c, "max_idle"),
 		.fork_delay = config_time(c, "fork_delay"),
-		.user = *user ? user : NULL,
+		.user = *user && strcmp(user, "root") != 0 ? user : NULL, /* root: the server says so and goes on */
 	};
 	status = server_run(&s);
 	if (own)
