@@ -189,6 +189,7 @@ else
 fi
 printf 'EHLO me\r\nQUIT\r\n' | $S -bs >"$T/out" 2>&1
 like "$(cat "$T/out")" '^221 ' "-bs speaks SMTP"
+# shellcheck disable=SC2046 # addresses, a word each
 perl -e 'print "Subject: x\n\nt\n"' | $S $(perl -e 'print "u$_\@example.org " for 1..2500') 2>"$T/err"
 ok $? "2,500 recipients"
 is "$(cat "$QUEUE"/incoming/* | grep -c '^rcpt T')" 2500 "all of them, in as many transactions as it takes"

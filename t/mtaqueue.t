@@ -1,0 +1,195 @@
+#!/bin/sh
+# SPDX-License-Identifier: ISC
+# Copyright (c) 2026 The mtakit authors
+#
+# mtaqueue(1): what an administrator does with the queue while no daemon runs.
+. "$(dirname "$0")/lib.sh"
+mkdir -p "$T/queue"
+for d in incoming active deferred hold corrupt tmp defer; do mkdir -m 700 "$T/queue/$d"; done
+QUEUE=$T/queue
+cat >"$T/main.cf" <<EOF
+queue_directory = $QUEUE
+maillog_file = $T/log
+myhostname = mail.example.test
+myorigin = example.test
+message_size_limit = 5M
+EOF
+Q="mtaqueue -C $T"
+has() { [ -e "$QUEUE/$1/$2" ]; }
+# now: the queues that hold ID
+where() { (cd "$QUEUE" && for w in incoming active deferred hold corrupt trash; do [ -e "$w/$1" ] && printf '%s ' "$w"; done); }
+
+is "$($Q list)" "The queue is empty." "an empty queue says so"
+
+# --- add ---
+
+A=$(printf 'Subject: one\n\nbody\r\nlast' | $Q add -f alice@example.com bob@example.org 'Carol <carol@example.net>, dave')
+is "$?$(where "$A")" "0incoming " "add prints the ID of a message that stands in incoming/"
+like "$A" '^[0-9B-Zb-z]{17}$' "an ID is 17 letters and digits"
+is "$(sed -n 's/^rcpt T <\(.*\)>$/\1/p' "$QUEUE/incoming/$A" | tr '\n' ' ')" "bob@example.org carol@example.net dave@example.test " "recipients"
+is "$($Q show --message "$A")" "$(printf 'Subject: one\n\nbody\nlast')" "the content is as it was given, with LF line ends"
+first=$(head -1 "$QUEUE/incoming/$A")
+is "$(printf '%s\n' "$first" | awk '{ print $2 + $3 }')" "$(wc -c <"$QUEUE/incoming/$A" | tr -d ' ')" "the first line accounts for every byte"
+is "$(stat -c %a "$QUEUE/incoming/$A")" 600 "nobody else can read it"
+B2=$(printf 'From: Boss <boss@example.com>\nTo: x@example.org, y@example.org\nBcc: secret@example.org\nSubject: two\n\nt\n' | $Q add -t)
+is "$(sed -n 's/^sender //p' "$QUEUE/incoming/$B2")" "<boss@example.com>" "-t takes the sender from the header"
+is "$(grep -c '^rcpt' "$QUEUE/incoming/$B2")" 3 "and the recipients"
+unlike "$($Q show --message "$B2")" 'secret' "without telling of the blind copy"
+C=$(printf 'x\n' | $Q add --hold '<>' postmaster)
+is "$(where "$C")" "hold " "add --hold"
+is "$(sed -n 's/^sender //p' "$QUEUE/hold/$C")" "<>" "the null sender"
+like "$(cat "$T/log")" "mta/pickup\\[[0-9]+\\]: $A: uid=$(id -u) from=<alice@example.com>" "each is logged"
+$Q add -f alice@example.com </dev/null >/dev/null 2>&1; is $? 64 "add without recipients is a usage error"
+$Q add alice@example.com 'bob@' </dev/null >/dev/null 2>"$T/err"; is $? 64 "add with a bad address, too"
+head -c 6000000 /dev/zero | $Q add a@example.com b@example.com >/dev/null 2>"$T/err"; is $? 65 "add refuses more than message_size_limit"
+head -c 3000000 /dev/urandom | base64 >"$T/big"
+D=$($Q add big@example.com huge@example.net <"$T/big")
+$Q show --message "$D" >"$T/out"
+same "$T/out" "$T/big" "four megabytes go in and come out byte for byte"
+is "$(count_files "$QUEUE/incoming")$(count_files "$QUEUE/tmp")" 30 "what was refused has left nothing"
+
+# --- list ---
+
+mv "$QUEUE/incoming/$B2" "$QUEUE/deferred/"
+touch -d '+1 hour' "$QUEUE/deferred/$B2"
+now=$(date +%s)
+printf '%s 4.4.1 <x@example.org> connect to mx.example.org[192.0.2.1]:25: Connection timed out\n%s 4.2.2 <y@example.org> host said: 452 4.2.2 mailbox \033[31mfull\n' "$now" "$now" >"$QUEUE/defer/$B2"
+out=$($Q list)
+like "$out" '^ID +QUEUE +AGE +SIZE +NEXT +SENDER' "list has headings"
+like "$out" "^$B2  deferred +[0-9]+s +[0-9]+ +(59m|60m) +boss@example.com\$" "a line a message: ID, queue, age, size, next try, sender"
+like "$out" '^ +x@example.org: 4.4.1 connect to mx.example.org' "and what each recipient waits for"
+unlike "$out" "$(printf '\033')" "no control characters"
+like "$out" '^-- 4 messages, 3\.9M bytes$' "the total at the end"
+is "$($Q list -j | wc -l | tr -d ' ')" 4 "-j: a line a message"
+if have_program jq; then
+	is "$($Q list -j | jq -r 'select(.queue_name == "deferred") | .queue_id + " " + .sender + " " + .recipients[0].address + " " + .recipients[0].delay_reason')" \
+		"$B2 boss@example.com x@example.org connect to mx.example.org[192.0.2.1]:25: Connection timed out" "jq reads it, with postqueue's names"
+else
+	skip 1 "jq is not installed"
+fi
+is "$($Q list --sort age --format '%i %q %s %f %R')" "$(printf '%s incoming 24 alice@example.com 3\n%s deferred %s boss@example.com 3\n%s hold 2 <> 1\n%s incoming %s big@example.com 1' \
+	"$A" "$B2" "$(sed -n '1s/.* 0*//p' "$QUEUE/deferred/$B2")" "$C" "$D" "$(wc -c <"$T/big" | tr -d ' ')")" "--format and --sort age"
+is "$($Q list --sort size --reverse --limit 1 --format %i)" "$D" "the largest one"
+$Q list | head -1 >/dev/null; ok $? "list | head"
+
+# --- selection ---
+
+sel() { $Q list --sort age --format %i "$@" 2>/dev/null | tr '\n' ' '; }
+is "$(sel --from 'alice@*')" "$A " "--from with a pattern"
+is "$(sel --from '<>')" "$C " "--from <>"
+is "$(sel --from 'alice@*' --from 'BOSS@*')" "$A $B2 " "two of a kind mean or; letters of either case"
+is "$(sel --from 'alice@*' --to 'x@*')" "" "different kinds mean and"
+is "$(sel --to 'huge@example.net')" "$D " "--to"
+is "$(sel --domain 'example.org')" "$A $B2 " "--domain"
+is "$(sel --reason 'timed out')" "$B2 " "--reason, a part of the text"
+is "$(sel --reason '4.2.*')" "$B2 " "--reason, a status code"
+is "$(sel --size '>1M')" "$D " "--size"
+is "$(sel --size '<=2')" "$C " "--size, the other way"
+is "$(sel --age '>1h')" "" "--age"
+is "$(sel --age '<1h' --queue hold,deferred)" "$B2 $C " "--queue"
+is "$(sel --uid "$(id -u)" --uid nobody --limit 2)" "$A $B2 " "--uid and --limit"
+is "$(sel --uid "$(id -un)" | wc -w | tr -d ' ')" 4 "--uid by name"
+is "$(sel "$A" "$C")" "$A $C " "IDs"
+is "$($Q list --format %i --from 'a*' | $Q list --format %f -)" "alice@example.com" "- takes IDs from standard input"
+$Q list --from nobody@nowhere >/dev/null; is $? 66 "nothing matches: EX_NOINPUT"
+$Q list NOSUCHID1 >/dev/null 2>"$T/err"; is "$?$(cat "$T/err")" "66mtaqueue: NOSUCHID1: not in the queue" "an ID that is not there"
+for bad in '--age x' '--size 1z' '--queue lost' '--sort colour' '--frm a' '--limit 0' '../etc/passwd'; do
+	$Q list $bad >/dev/null 2>&1; is $? 64 "list $bad: a usage error"
+done
+
+# --- verbs ---
+
+is "$($Q hold -n --sort age --domain example.net)" "$(printf 'would hold %s\nwould hold %s\nwould hold 2 messages' "$A" "$D")" "-n tells what would be done"
+is "$(where "$A")" "incoming " "and does nothing"
+is "$($Q hold --from 'alice@*')" "$(printf 'held %s\nheld 1 message' "$A")" "hold"
+is "$(where "$A")" "hold " "it is on hold"
+is "$($Q release "$A" | tail -1)" "released 1 message" "release"
+is "$(where "$A")" "incoming " "it is back"
+$Q release "$A" >/dev/null 2>"$T/err"; is "$?" 69 "releasing what is not on hold fails"
+like "$(cat "$T/err")" "$A: is in incoming" "and says where it is"
+mv "$QUEUE/incoming/$A" "$QUEUE/active/"
+$Q hold "$A" >/dev/null; is "$(where "$A")" "hold " "hold takes a message out of active/ too"
+$Q release -q "$A"
+is "$($Q flush)" "$(printf 'flushed %s\nflushed 1 message' "$B2")" "flush"
+is "$(where "$B2")" "incoming " "what waited is tried now"
+ok "$([ -e "$QUEUE/defer/$B2" ]; echo $?)" "its history stays"
+$Q flush >/dev/null; is $? 0 "flushing when nothing waits is no failure"
+mv "$QUEUE/incoming/$B2" "$QUEUE/corrupt/"
+$Q requeue "$B2" >/dev/null
+is "$(where "$B2")$(ls "$QUEUE/defer")" "incoming " "requeue starts afresh, also from corrupt/"
+for verb in hold release requeue delete undelete; do
+	$Q $verb >/dev/null 2>&1; is $? 64 "$verb without a selection does nothing"
+done
+is "$($Q delete "$A" | tail -1)" "deleted 1 message" "delete"
+is "$(where "$A")" "trash " "into the trash"
+unlike "$($Q list)" "$A" "which list does not show"
+like "$($Q list --queue trash)" "^$A" "unless asked"
+$Q undelete "$A" >/dev/null
+is "$(where "$A")" "hold " "undelete brings it back, on hold"
+$Q delete --now "$A" >/dev/null
+is "$(where "$A")" "" "delete --now does not leave it in the trash"
+
+# --- show ---
+
+out=$($Q show "$B2")
+like "$out" "^sender: +<boss@example.com>" "show: the envelope"
+like "$out" "^Subject: two" "and the header"
+unlike "$out" '^t$' "not the body"
+is "$($Q show --body "$B2")" t "--body"
+$Q show --raw "$B2" >"$T/out"
+same "$T/out" "$QUEUE/incoming/$B2" "--raw"
+
+# --- damaged and foreign files ---
+
+good=$QUEUE/incoming/$B2
+head -c 150 "$good" >"$QUEUE/incoming/TRUNCATED1"
+cp "$good" "$QUEUE/incoming/TOOLONG1"; echo more >>"$QUEUE/incoming/TOOLONG1"
+sed '1s/mtaq1/mtaq9/' "$good" >"$QUEUE/incoming/OTHERVERSION"
+ln -s /etc/passwd "$QUEUE/incoming/SYMLINK1"
+mkfifo "$QUEUE/incoming/FIFO001"
+: >"$QUEUE/incoming/EMPTY01"
+echo x >"$QUEUE/incoming/not an id"
+out=$($Q list 2>&1)
+ok $? "damaged files do not stop list"
+like "$out" '^TRUNCATED1 .*\(unreadable: truncated' "a truncated one is named"
+like "$out" '^TOOLONG1 .*longer than it should be' "one that is too long"
+like "$out" '^SYMLINK1 .*not a queue file' "a symbolic link"
+like "$out" '^FIFO001 .*not a queue file' "a FIFO"
+like "$out" "^$B2 .*boss@example.com" "and the good ones are listed"
+is "$($Q list -j | grep -c '"error"')" 6 "-j tells of each"
+$Q show TRUNCATED1 >/dev/null 2>"$T/err"; is $? 65 "show of a damaged one fails"
+is "$($Q show --raw TRUNCATED1 | wc -c | tr -d ' ')" 150 "but its bytes can be seen"
+$Q delete --now TRUNCATED1 SYMLINK1 FIFO001 >/dev/null; ok $? "they can be deleted"
+ok "$([ -e /etc/passwd ]; echo $?)" "and the link's target is not touched"
+rm -f "$QUEUE/incoming/TOOLONG1" "$QUEUE/incoming/OTHERVERSION" "$QUEUE/incoming/EMPTY01"
+
+# --- a full disk ---
+
+if [ "$(id -u)" -eq 0 ] && mkdir "$T/small" && mount -t tmpfs -o size=256k tmpfs "$T/small" 2>/dev/null; then
+	for d in incoming active deferred hold corrupt tmp defer; do mkdir -m 700 "$T/small/$d"; done
+	dd if=/dev/zero of="$T/small/fill" bs=1k count=150 2>/dev/null
+	$Q -o "queue_directory=$T/small" add a@example.com b@example.com <"$T/big" >"$T/out" 2>"$T/err"
+	is "$?" 75 "a full disk is a temporary failure"
+	like "$(cat "$T/err")" 'No space left' "that says why"
+	is "$(count_files "$T/small/incoming")$(count_files "$T/small/tmp")$(cat "$T/out")" 00 "and leaves nothing"
+	umount "$T/small"
+	mount -t tmpfs -o nr_inodes=12 tmpfs "$T/small"
+	for d in incoming active deferred hold corrupt tmp defer; do mkdir -m 700 "$T/small/$d"; done
+	for i in 1 2 3 4 5 6; do echo x | $Q -o "queue_directory=$T/small" add a@example.com b@example.com 2>"$T/err"; echo $?; done >"$T/out"
+	is "$(tail -1 "$T/out")" 75 "no inodes left: a temporary failure"
+	is "$(grep -c '^0$' "$T/out")" "$(count_files "$T/small/incoming")" "each 0 is a message in the queue"
+	umount "$T/small"
+else
+	skip 5 "no mount of a small file system here"
+fi
+$Q -o "queue_directory=$T/none" list 2>"$T/err"; is $? 78 "a queue that is not there"
+like "$(cat "$T/err")" "open $T/none: No such file" "is named"
+if [ "$(id -u)" -eq 0 ]; then
+	setpriv --reuid=12345 --regid=12345 --clear-groups "$B/mtaqueue" -C "$T" list 2>"$T/err"
+	is $? 77 "who may not read the queue is told so"
+else
+	skip 1 "not root: the queue is the caller's"
+fi
+is "$(mtaqueue -V)" "mtaqueue (mtakit) $(mtaqueue -V | sed 's/.* //')" "-V"
+mtaqueue -C "$T" 2>/dev/null; is $? 64 "no verb: a usage error"
+done_testing
