@@ -30,10 +30,10 @@ struct services { struct service *s; size_t n; };
 int services_read(struct services *l, struct config *c, char *const *overrides, struct buf *err);
 void services_free(struct services *l);
 struct service *services_find(struct services *l, const char *name);
-/* Starts one; log_fd: descriptor of maillog_file, or -1: its standard error is then a pipe. 0, or -1 with err. */
-int service_spawn(struct service *s, struct config *c, int log_fd, struct buf *err);
-/* Whether all addresses of its -l options accept a connection; why tells what does not. A service without -l is ready when it
- * has lived for a moment. */
+/* Starts one; notify: path of the socket where it may say that it is ready, or NULL; log_fd: descriptor of maillog_file, or -1: its standard error is then a pipe. 0, or -1 with err. */
+int service_spawn(struct service *s, struct config *c, const char *notify, int log_fd, struct buf *err);
+/* For a program that does not say when it is ready: whether it has lived for a moment, and all addresses of its -l options
+ * accept a connection; why tells what does not. */
 bool service_ready(const struct service *s, struct config *c, struct buf *why);
 /* Why a service is gone: its exit status and the last it said, there or in maillog_file. */
 void service_epitaph(const struct service *s, struct config *c, pid_t pid, int status, struct buf *out);

@@ -20,7 +20,7 @@
 #include <unistd.h>
 
 #define SAID_MAX 65536                /* of what a service says, this much is kept for a report */
-#define QUIET 200000                  /* microseconds: a service without -l that lives this long is up */
+#define QUIET 1000000                 /* microseconds that a service has to say by itself that it is ready */
 
 static void
 service_free(struct service *s)
@@ -137,9 +137,9 @@ services_read(struct services *l, struct config *c, char *const *overrides, stru
 	return err->len ? -1 : 0;
 }
 
-/* PATH and what import_environment names. */
+/* PATH, NOTIFY_SOCKET, and what import_environment names. */
 static char **
-environment(struct config *c)
+environment(struct config *c, const char *notify)
 {
 	const char *list = config_str(c, "import_environment"), *path = getenv("PATH");
 	struct buf word = BUF_INIT(65536), b = BUF_INIT(65536);
@@ -148,6 +148,11 @@ environment(struct config *c)
 
 	buf_addf(&b, "PATH=%s", path ? path : "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
 	envp[n++] = buf_steal(&b);
+	if (notify) {
+		buf_addf(&b, "NOTIFY_SOCKET=%s", notify);
+		envp = mem_resize(envp, n + 2, sizeof *envp);
+		envp[n++] = buf_steal(&b);
+	}
 	while (maincf_word(list, &at, &word) == 1) {
 		const char *value = getenv(word.data);
 
@@ -165,9 +170,9 @@ environment(struct config *c)
 }
 
 int
-service_spawn(struct service *s, struct config *c, int log_fd, struct buf *err)
+service_spawn(struct service *s, struct config *c, const char *notify, int log_fd, struct buf *err)
 {
-	char **envp = environment(c);
+	char **envp = environment(c, notify);
 	struct proc p = { .argv = s->argv, .envp = envp, .dir = "/", .in = -1, .out = -1, .err = log_fd,
 	    .uid = (uid_t)-1, .gid = (gid_t)-1, .session = true, .death_signal = SIGTERM };
 	int pipes[2] = { -1, -1 };
@@ -250,16 +255,15 @@ accepts(struct config *c, const char *where, struct buf *why)
 bool
 service_ready(const struct service *s, struct config *c, struct buf *why)
 {
-	bool listens = false;
-
+	if (clock_mono() - s->started < QUIET) {
+		buf_adds(why, "not ready yet");
+		return false;
+	}
 	for (char **w = s->argv; *w && w[1]; w++) {
-		if (strcmp(*w, "-l") != 0)
-			continue;
-		listens = true;
-		if (!accepts(c, *++w, why))
+		if (strcmp(*w, "-l") == 0 && !accepts(c, *++w, why))
 			return false;
 	}
-	return listens || clock_mono() - s->started > QUIET;
+	return true;
 }
 
 /* Lines of maillog_file by pid since the service was started, onto out. */

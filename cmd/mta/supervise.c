@@ -18,6 +18,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <sysexits.h>
 #include <unistd.h>
@@ -33,6 +36,8 @@ struct supervisor {
 	const struct config_options *options;
 	struct services l;
 	int signals;
+	int notices;              /* datagram socket where services say READY=1, as to systemd (sd_notify(3)) */
+	struct buf notify;        /* its path, "" when there is none */
 	int log_fd;               /* maillog_file, or -1 */
 	int report;               /* to "mta start"; -1 once it has its answer */
 	enum phase phase;
@@ -90,7 +95,7 @@ start_service(struct supervisor *v, struct service *s)
 {
 	struct buf err = BUF_INIT(65536);
 
-	if (service_spawn(s, v->c, v->log_fd, &err) < 0) {
+	if (service_spawn(s, v->c, v->notify.len ? v->notify.data : NULL, v->log_fd, &err) < 0) {
 		log_error("%s", err.data);
 		if (v->phase == STARTING) {
 			report(v, err.data);
@@ -174,7 +179,49 @@ reap(struct supervisor *v)
 				ended(v, &v->l.s[i], status);
 }
 
-/* Services in STARTING that accept connections by now. */
+/* The socket for notices. Without one services are asked by connecting to them. */
+static void
+open_notices(struct supervisor *v)
+{
+	struct sockaddr_un sun = { .sun_family = AF_UNIX };
+
+	buf_init(&v->notify, sizeof sun.sun_path - 1);
+	v->notices = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (v->notices < 0 || buf_addf(&v->notify, "%s/%s/notify", config_str(v->c, "queue_directory"), config_str(v->c, "process_id_directory")) < 0)
+		return;
+	memcpy(sun.sun_path, v->notify.data, v->notify.len + 1);
+	(void)unlink(v->notify.data);
+	/* open to all users: who has sent a notice is known from the kernel */
+	if (setsockopt(v->notices, SOL_SOCKET, SO_PASSCRED, &(int){ 1 }, sizeof(int)) < 0 ||
+	    bind(v->notices, (struct sockaddr *)&sun, sizeof sun) < 0 || chmod(v->notify.data, 0666) < 0)
+		buf_clear(&v->notify);
+}
+
+/* Takes what has come: READY=1 from a process in the session of a service. */
+static void
+take_notices(struct supervisor *v)
+{
+	char data[256], control[CMSG_SPACE(sizeof(struct ucred))];
+	struct iovec part = { data, sizeof data - 1 };
+	ssize_t n;
+
+	for (;;) {
+		struct msghdr m = { .msg_iov = &part, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control };
+		struct ucred from = { 0 };
+
+		if ((n = recvmsg(v->notices, &m, 0)) < 0)
+			return;
+		data[n] = '\0';
+		for (struct cmsghdr *h = CMSG_FIRSTHDR(&m); h; h = CMSG_NXTHDR(&m, h))
+			if (h->cmsg_level == SOL_SOCKET && h->cmsg_type == SCM_CREDENTIALS)
+				memcpy(&from, CMSG_DATA(h), sizeof from);
+		for (size_t i = 0; i < v->l.n; i++)
+			if (v->l.s[i].pid && from.pid > 0 && getsid(from.pid) == v->l.s[i].pid && strstr(data, "READY=1"))
+				v->l.s[i].ready = true;
+	}
+}
+
+/* Services in STARTING that are ready by now. */
 static void
 look(struct supervisor *v)
 {
@@ -318,15 +365,17 @@ wait_time(const struct supervisor *v)
 static void
 turn(struct supervisor *v)
 {
-	struct pollfd *fds = mem_array(v->l.n + 1, sizeof *fds);
+	struct pollfd *fds = mem_array(v->l.n + 2, sizeof *fds);
 
-	fds[0] = (struct pollfd){ .fd = v->signals, .events = POLLIN };
 	for (size_t i = 0; i < v->l.n; i++)
-		fds[i + 1] = (struct pollfd){ .fd = v->l.s[i].err, .events = POLLIN };
-	if (poll(fds, v->l.n + 1, wait_time(v)) > 0)
+		fds[i] = (struct pollfd){ .fd = v->l.s[i].err, .events = POLLIN };
+	fds[v->l.n] = (struct pollfd){ .fd = v->signals, .events = POLLIN };
+	fds[v->l.n + 1] = (struct pollfd){ .fd = v->notices, .events = POLLIN };
+	if (poll(fds, v->l.n + 2, wait_time(v)) > 0)
 		for (size_t i = 0; i < v->l.n; i++)
-			if (fds[i + 1].revents)
+			if (fds[i].revents)
 				drain(&v->l.s[i]);
+	take_notices(v);
 	free(fds);
 	take_signals(v);
 	if (v->phase == STARTING)
@@ -370,12 +419,15 @@ supervise(struct config *c, const struct config_options *o, struct services *l, 
 		msg_die(EX_IOERR, "write the pid file: %s", strerror(errno));
 	buf_free(&text);
 	open_log(&v);
+	open_notices(&v);
 	v.deadline = clock_deadline(config_time(c, "service_start_timeout"));
 	for (size_t i = 0; i < v.l.n && v.phase == STARTING; i++)
 		start_service(&v, &v.l.s[i]);
 	while (v.phase != STOPPING || any_left(&v))
 		turn(&v);
 	log_info("stopped");
+	if (v.notify.len)
+		(void)unlink(v.notify.data);
 	(void)!ftruncate(lock, 0);
 	exit(v.status);
 }

@@ -14,6 +14,7 @@
 #include "mail/config.h"
 #include "mail/log.h"
 #include "sys/proc.h"
+#include "sys/server.h"
 
 #include "base/clock.h"
 #include "base/msg.h"
@@ -171,6 +172,7 @@ manage(struct config *c, int parent)
 	loop_work(dest_run);
 	loop_work(dest_drain);
 	log_info("started: queue %s", manager.queue.dir);
+	server_notify("READY=1");
 	loop_run();
 	log_info("stopped: %zu messages are left in the active queue", message_count());
 	return EX_OK;

@@ -25,8 +25,8 @@
 #define FIRST_PASSED 3             /* SD_LISTEN_FDS_START */
 
 /* Tells the service manager, if there is one that listens. */
-static void
-notify(const char *state)
+void
+server_notify(const char *state)
 {
 	const char *where = getenv("NOTIFY_SOCKET");
 	struct sockaddr_un sun = { .sun_family = AF_UNIX };
@@ -210,7 +210,7 @@ server_run(struct server *s)
 	}
 	if (p.listeners.count == 0)
 		return serve_single(&p, fd, tls);
-	notify("READY=1");
+	server_notify("READY=1");
 	status = pool_run(&p);
 	return status;
 }

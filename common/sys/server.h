@@ -72,6 +72,9 @@ struct server {
  * are killed), with inetd wait until there was no client for max_idle, or (one session) until it is over. SIGPIPE is
  * ignored. Returns a sysexits status; the reason of a failure went to log. */
 int server_run(struct server *s);
+/* Tells who started this process (systemd, mta(8)) "READY=1" or the like: sd_notify(3). Nothing happens without NOTIFY_SOCKET.
+ * server_run does so by itself. */
+void server_notify(const char *state);
 /* In a worker: SIGTERM has come; end after the reply that is under way. Fits io->stopping. After SIGHUP a worker
  * just ends after its session, and this stays false. */
 bool server_stopping(void);
