@@ -2,14 +2,14 @@
 # SPDX-License-Identifier: ISC
 # Copyright (c) 2026 The mtakit authors
 # Real mail and odd mail goes in by SMTP and comes back by POP3 byte for byte.
-. "${0%/*}/lib.sh"
+. "$(dirname "$0")/lib.sh"
 
 top=$(cd "$(dirname "$0")/.." && pwd)
 corpus=${MTA_CORPUS:-$top/../shared/corpus}
 mail_system
-mkdir -p "$DIR/in"
+mkdir -p "$T/in"
 # Our own odd ones, so that there is something to send everywhere.
-perl - "$DIR/in" <<'EOF'
+perl - "$T/in" <<'EOF'
 use strict; use warnings;
 my $dir = shift; srand 20261120;
 my %m = (
@@ -28,7 +28,7 @@ for (keys %m) { open my $f, '>:raw', "$dir/$_.eml" or die; print $f $m{$_}; clos
 EOF
 if [ -d "$corpus" ]; then
 	for f in "$corpus"/*/*.eml; do
-		d=${f%/*}; cp "$f" "$DIR/in/${d##*/}-${f##*/}"
+		d=${f%/*}; cp "$f" "$T/in/${d##*/}-${f##*/}"
 	done
 else
 	diag "no corpus at $corpus (MTA_CORPUS names one): only the messages made here are sent"
@@ -37,7 +37,7 @@ plan 4
 
 # Sends every file (line ends made CRLF), fetches all, compares; the subject of comparison is what was
 # sent, which stands in what was fetched after the fields that delivery added.
-perl - "$DIR/in" "$SMTP_PORT" "$POP3_PORT" "$USER_ADDR" "$PASSWORD" >"$DIR/result" 2>&1 <<'EOF'
+perl - "$T/in" "$SMTP_PORT" "$POP3_PORT" "$USER_ADDR" "$PASSWORD" >"$T/result" 2>&1 <<'EOF'
 use strict; use warnings; use IO::Socket::INET;
 my ($dir, $smtp, $pop, $user, $pass) = @ARGV;
 my (%sent, @refused, $line);
@@ -76,9 +76,10 @@ for my $i (1 .. $c) {
 print $p "QUIT\r\n"; <$p>;
 print "same $same of $n\nsizes $sizes of $n\nrefused @refused\n";
 EOF
-sed 's/^/# /' "$DIR/result"
-n=$(sed -n 's/^count .* of //p' "$DIR/result")
-ok "all messages arrived" grep -qx "count $n of $n" "$DIR/result"
-ok "each came back as it was sent, byte for byte" grep -qx "same $n of $n" "$DIR/result"
-ok "each has as many octets as LIST said" grep -qx "sizes $n of $n" "$DIR/result"
-ok "only messages with a bare CR were refused" sh -c '! grep -q "differs\|no Received" "$1" && [ "$2" -ge 14 ]' - "$DIR/result" "${n:-0}"
+sed 's/^/# /' "$T/result"
+n=$(sed -n 's/^count .* of //p' "$T/result")
+grep -qx "count $n of $n" "$T/result"; ok $? "all messages arrived"
+grep -qx "same $n of $n" "$T/result"; ok $? "each came back as it was sent, byte for byte"
+grep -qx "sizes $n of $n" "$T/result"; ok $? "each has as many octets as LIST said"
+! grep -q 'differs\|no Received' "$T/result" && [ "${n:-0}" -ge 14 ]; ok $? "only messages with a bare CR were refused"
+done_testing

@@ -33,9 +33,9 @@ typed() {
 
 step '1. A private mail system: configuration, queue, mailbox, certificate, one user'
 typed mtaconf init "$MTA_CONFIG"
-get() { sed -n "s/^ *$1:* *//p" "$W/out" | head -1; }
-user=$(get address) password=$(get password) smtp=$(get smtp) pop3=$(get pop3) pop3s=$(get pop3s)
-[ -n "$user" ] && [ -n "$password" ] && [ -n "$smtp" ] && [ -n "$pop3s" ] || fail 'mtaconf init did not say address, password and ports'
+user=$(sed -n 's/^ *user  *//p' "$W/out") password=$(sed -n 's/^ *password  *//p' "$W/out")
+smtp=$(mtaconf -h smtpd_port) pop3=$(mtaconf -h pop3_port) pop3s=$(mtaconf -h pop3s_port)
+[ -n "$user" ] && [ -n "$password" ] && [ -n "$smtp" ] && [ -n "$pop3s" ] || fail 'mtaconf init did not say user, password and ports'
 typed mta start
 typed mta status
 

@@ -25,25 +25,25 @@ crash_points() {
 
 # crash_once INJECT...: one run of the scenario with the given strace -e inject= words; status in $rc
 crash_once() {
-	prepare || return 1
+	prepare || { echo "# $1: cannot prepare"; return 1; }
 	# shellcheck disable=SC2086
-	strace -qq -o "$T/strace.out" -e trace="$1" -e "inject=$1:$2:when=$3" -- $program <"$input" >"$OUT" 2>"$T/err"
+	strace -qq -o "$C/strace.out" -e trace="$1" -e "inject=$1:$2:when=$3" -- $program <"$input" >"$OUT" 2>"$C/err"
 	rc=$?
 }
 
 # crash_scenario NAME MODE: MODE is quick or all. Prints points and failures; 0 when all is well.
 crash_scenario() {
-	T=$(mktemp -d "${TMPDIR:-/tmp}/mtacrash.XXXXXX") || return 1
-	OUT=$T/out bad=0 runs=0
-	prepare || return 1
+	C=$T/points; rm -rf "$C"; mkdir "$C" || return 1
+	OUT=$C/out bad=0 runs=0
+	prepare || { echo "# $1: cannot prepare"; return 1; }
 	# shellcheck disable=SC2086
-	strace -qq -o "$T/trace" -- $program <"$input" >"$OUT" 2>"$T/err"; rc=$?
-	why=$(check $rc) || { echo "# $1: wrong without any fault (exit $rc): $why $(head -3 "$T/err")"; rm -rf "$T"; return 1; }
-	crash_points "$T/trace" >"$T/points"
+	strace -qq -o "$C/trace" -- $program <"$input" >"$OUT" 2>"$C/err"; rc=$?
+	why=$(check $rc) || { echo "# $1: wrong without any fault (exit $rc): $why $(head -3 "$C/err")"; rm -rf "$C"; return 1; }
+	crash_points "$C/trace" >"$C/points"
 	if [ "$2" = quick ]; then
-		grep -E "^($CRASH_QUICK) " "$T/points" >"$T/p"; errors='ENOSPC EIO'
+		grep -E "^($CRASH_QUICK) " "$C/points" >"$C/p"; errors='ENOSPC EIO'
 	else
-		cp "$T/points" "$T/p"; errors='EIO ENOSPC EINTR EMFILE ENOMEM'
+		cp "$C/points" "$C/p"; errors='EIO ENOSPC EINTR EMFILE ENOMEM'
 	fi
 	while read -r call nth <&9; do
 		for how in signal=SIGKILL $(for e in $errors; do echo "error=$e"; done); do
@@ -57,9 +57,9 @@ crash_scenario() {
 				[ $bad -lt 20 ] || break 2
 			fi
 		done
-	done 9<"$T/p"
-	echo "# $1: $((runs - bad)) of $runs runs right ($(wc -l <"$T/p") system calls)"
-	rm -rf "$T"
+	done 9<"$C/p"
+	echo "# $1: $((runs - bad)) of $runs runs right ($(wc -l <"$C/p") system calls)"
+	rm -rf "$C"
 	[ $bad -eq 0 ] && [ $runs -gt 0 ]
 }
 command_is() { program=$*; }

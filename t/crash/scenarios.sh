@@ -11,8 +11,11 @@ crash_setup() {
 	awk 'BEGIN { print "Subject: crash\nFrom: a@example.com\nMessage-ID: <crash@example.com>\nDate: Fri, 20 Nov 2026 12:00:00 +0000\n\nBEGIN-MARK";
 		for (i = 0; i < 60; i++) print "line " i " of the body of a message that must be whole or absent"; print "END-MARK" }' >"$S/message"
 	O="-o queue_directory=$Q"
+	owner=$(id -un)
+	[ "$(id -u)" -ne 0 ] || owner=$(stat -c %U "$DIR/queue")
+	chmod 755 "$S"
 }
-fresh() { rm -rf "$Q" "$B"; mkdir -p "$Q" "$B"; mtaqueue -C "$CONF" -o "queue_directory=$Q" list >/dev/null 2>&1; }
+fresh() { rm -rf "$Q" "$B"; mkdir -p "$B" && mkdir "$Q" "$Q/incoming" "$Q/active" "$Q/deferred" "$Q/hold" "$Q/corrupt" "$Q/defer" "$Q/tmp" && chown -R "$owner" "$Q" "$B"; }
 
 # whole FILE: the message is in it from mark to mark, with all 60 lines
 whole() { [ "$(grep -c -e '^BEGIN-MARK' -e '^line [0-9]* of' -e '^END-MARK$' "$1")" -eq 62 ]; }
@@ -80,7 +83,7 @@ scenario_deliver() {
 	echo 'u@crash.test u/' >"$S/boxes"
 	prepare() { fresh; }
 	command_is mtadeliver -C "$CONF" $O -o virtual_mailbox_domains=crash.test -o "virtual_mailbox_maps=texthash:$S/boxes" \
-		-o "virtual_mailbox_base=$B" -o "virtual_uid_maps=static:$(id -u)" -o "virtual_gid_maps=static:$(id -g)" -o virtual_minimum_uid=0 \
+		-o "virtual_mailbox_base=$B" -o "virtual_uid_maps=static:$(id -u "$owner")" -o "virtual_gid_maps=static:$(id -g "$owner")" -o virtual_minimum_uid=0 \
 		-f a@example.com u@crash.test
 	check() {
 		n=$(box_count) || { echo "$n"; return 1; }

@@ -3,17 +3,16 @@
 # Copyright (c) 2026 The mtakit authors
 # Power cuts: queue and mailbox on a loop-mounted ext4 and xfs that is shut down at random moments while mail
 # comes in. Of all messages that were acknowledged, none is lost. ROUNDS (100) for each file system.
-. "${0%/*}/../lib.sh"
+: "${MTA_BUILD:=$(cd "$(dirname "$0")/../.." && pwd)/build}"
+. "$(dirname "$0")/../lib.sh"
 ROUNDS=${ROUNDS:-100}
 [ "$(id -u)" -eq 0 ] || skip_all 'needs root for loop mounts'
 have_program mkfs.ext4 || skip_all 'mkfs.ext4 is missing'
 modprobe loop 2>/dev/null
 plan 2
-P=$(mktemp -d "${TMPDIR:-/tmp}/mtapower.XXXXXX") || exit 75
-chmod 755 "$P"
+P=$T
 unmount() { mountpoint -q "$P/mnt" && { umount "$P/mnt" || { sleep 1; umount -l "$P/mnt"; }; }; }
-cleanup_add() { trap 'mta -C "$P/mnt/s" abort >/dev/null 2>&1; unmount; rm -rf "$P"' EXIT; }
-cleanup_add
+trap 'mta -q -C "$P/mnt/s" abort 2>/dev/null; unmount; lib_cleanup' EXIT
 
 # Loads PORT with numbered messages until the connection fails; prints each number once it is acknowledged.
 cat >"$P/load.pl" <<'EOF'
@@ -36,13 +35,13 @@ rounds() { # FS
 	case $fs in ext4) mkfs.ext4 -q "$P/img" ;; xfs) mkfs.xfs -q "$P/img" ;; esac || return 2
 	mount -o loop "$P/img" "$P/mnt" || return 2
 	chmod 755 "$P/mnt"
-	mtaconf init "$P/mnt/s" >"$P/init" 2>&1 || { cat "$P/init"; return 2; }
+	mtaconf -j init "$P/mnt/s" >"$P/init" 2>&1 || { diag "$(cat "$P/init")"; return 2; }
 	mtaconf -C "$P/mnt/s" -e 'services=qmgr smtp' 'maillog_file=/dev/null' 2>/dev/null
-	port=$(sed -n 's/^ *smtp:* *//p' "$P/init" | head -1); user=$(sed -n 's/^ *address:* *//p' "$P/init" | head -1)
+	port=$(lib_json smtp_port "$P/init"); user=$(lib_json user "$P/init")
 	sync
 	while [ $r -lt "$ROUNDS" ]; do
 		r=$((r + 1)); : >"$P/acked"
-		mta -C "$P/mnt/s" start >"$P/start" 2>&1 || { cat "$P/start"; return 2; }
+		mta -C "$P/mnt/s" start >"$P/start" 2>&1 || { diag "$(cat "$P/start")"; return 2; }
 		pids=
 		for k in 1 2 3 4; do
 			perl "$P/load.pl" "$port" "$user" $((r * 1000000 + k * 100000)) "$(($(date +%s) + 10))" >"$P/acked.$k" 2>/dev/null & pids="$pids $!"
@@ -55,7 +54,7 @@ rounds() { # FS
 		i=0; until umount "$P/mnt" 2>/dev/null; do i=$((i + 1)); [ $i -lt 50 ] || return 2; sleep 0.1; done
 		mount -o loop "$P/img" "$P/mnt" || return 2
 		cat "$P"/acked.[1-4] | sort >"$P/acked"
-		mta -C "$P/mnt/s" start >"$P/start" 2>&1 || { cat "$P/start"; return 2; }
+		mta -C "$P/mnt/s" start >"$P/start" 2>&1 || { diag "$(cat "$P/start")"; return 2; }
 		i=0
 		while [ "$(mtaqueue -C "$P/mnt/s" list -j 2>/dev/null | grep -c '"id"')" -gt 0 ] && [ $i -lt 200 ]; do sleep 0.05; i=$((i + 1)); done
 		mta -C "$P/mnt/s" stop >/dev/null 2>&1
@@ -71,5 +70,6 @@ rounds() { # FS
 }
 for fs in ext4 xfs; do
 	if ! command -v "mkfs.$fs" >/dev/null; then skip 1 "mkfs.$fs is missing"; continue; fi
-	ok "$fs: no acknowledged message is lost in $ROUNDS power cuts" rounds $fs
+	rounds $fs; ok $? "$fs: no acknowledged message is lost in $ROUNDS power cuts"
 done
+done_testing
