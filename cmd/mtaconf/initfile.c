@@ -118,6 +118,7 @@ private_main_cf(const struct private_system *p, char *const *settings, struct bu
 		{ NULL, "myhostname", p->host },
 		{ NULL, "myorigin", "$mydomain" },
 		{ "Everything lives here and runs as one user.", "mail_owner", p->owner },
+		{ NULL, "auth_user", "$mail_owner" },
 		{ NULL, "queue_directory", "$config_directory/queue" },
 		{ NULL, "data_directory", "$config_directory" },
 		{ NULL, "maillog_file", "$config_directory/log" },

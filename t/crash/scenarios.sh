@@ -12,7 +12,7 @@ crash_setup() {
 		for (i = 0; i < 60; i++) print "line " i " of the body of a message that must be whole or absent"; print "END-MARK" }' >"$S/message"
 	O="-o queue_directory=$Q"
 	owner=$(id -un)
-	[ "$(id -u)" -ne 0 ] || owner=$(stat -c %U "$DIR/queue")
+	[ "$(id -u)" -ne 0 ] || owner=$(sed -n 's/^mail_owner *= *//p' "$CONF/main.cf")
 	chmod 755 "$S"
 }
 fresh() { rm -rf "$Q" "$B"; mkdir -p "$B" && mkdir "$Q" "$Q/incoming" "$Q/active" "$Q/deferred" "$Q/hold" "$Q/corrupt" "$Q/defer" "$Q/tmp" && chown -R "$owner" "$Q" "$B"; }
