@@ -2,26 +2,13 @@
 # SPDX-License-Identifier: ISC
 # Copyright (c) 2026 The mtakit authors
 # mtadeliver: by hand and resident, into Maildirs, and what must not hurt it.
-B=${MTA_BUILD:-$(dirname "$0")/../build}
-B=$(cd "$B" && pwd)
-D=$(mktemp -d "${TMPDIR:-/tmp}/mtadeliver.XXXXXX") || exit 1
-trap 'umount "$D/small" 2>/dev/null; rm -rf "$D"' EXIT
-trap 'exit 1' HUP INT TERM
-chmod 755 "$D"
+. "$(dirname "$0")/lib.sh"
+trap 'lib_s=$?; umount "$T/small" 2>/dev/null; (exit $lib_s); lib_cleanup' EXIT
+D=$T
 cd "$D" || exit 1
-N=0
-ok() { # status text
-	N=$((N + 1))
-	if [ "$1" = 0 ]; then echo "ok $N - $2"; else echo "not ok $N - $2"; sed 's/^/# /' out err 2>/dev/null; fi
-}
-is() { # got want text
-	[ "$1" = "$2" ]; R=$?
-	ok $R "$3"
-	[ $R = 0 ] || printf '# got: %s\n# want: %s\n' "$1" "$2"
-}
-skip() { N=$((N + 1)); echo "ok $N - $1 # SKIP $2"; }
+exec 2> "$D/stderr"
 run() { "$@" > out 2> err; S=$?; }
-files() { find "$1" -type f 2>/dev/null | wc -l | tr -d ' '; }
+files() { count_files "$1"; }
 # as the user who owns the mailboxes
 as() { "$@"; }
 ME=$(id -u) GROUP=$(id -g)
@@ -104,6 +91,7 @@ tail -n +4 $A/new/* | cmp -s - big; ok $? "a message of $(wc -c < big) bytes arr
 F=$(ls $A/new/*)
 is "${F##*,W=}" "$(($(wc -c < "$F") + $(wc -l < "$F")))" "its size with CRLF is right"
 rm -f $A/new/*
+# shellcheck disable=SC2002 # a pipe is the point
 cat big | deliver -f a@example.org alice@example.test
 tail -n +4 $A/new/* | cmp -s - big; ok $? "also from a pipe"
 rm -f $A/new/*
@@ -186,7 +174,7 @@ if as test -x "$B/mtadeliver" && as test -x "$B/t/agentjob"; then
 		is "$(find small/a/new -type f -size -100c | wc -l)" 0 "each of them whole"
 		umount small
 	else
-		skip "a full file system" "no right to mount a tmpfs"
+		skip 1 "no right to mount a tmpfs"
 	fi
 
 	# killed at each system call that matters
@@ -218,13 +206,13 @@ if as test -x "$B/mtadeliver" && as test -x "$B/t/agentjob"; then
 			-e inject=fsync:error=EIO:when=4 "$B/mtadeliver" -C "$D" -b < msg > out 2> err
 		is "$(head -1 out | cut -d' ' -f1) $(files mail/a/new)" "deferred 0" "a failed fsync: deferred, the file is taken back"
 	else
-		skip "killed at any system call" "strace cannot be used here"
+		skip 1 "strace cannot be used here"
 	fi
 else
-	skip "resident" "the build directory is not accessible to the mailboxes' owner"
+	skip 1 "the build directory is not accessible to the mailboxes' owner"
 fi
 if [ "$(id -u)" = 0 ]; then
 	deliver -o virtual_uid_maps=static:0 -f a@example.org alice@example.test < msg
 	is "$(cut -d' ' -f1,2 out)" "deferred 4.3.0" "a mailbox that belongs to root is refused"
 fi
-echo "1..$N"
+done_testing

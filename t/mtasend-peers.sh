@@ -131,10 +131,16 @@ END
 		done
 		req untrusted DNS:mx.test -days 2
 		tls untrusted verify; is "$(status)" "deferred 4.7.5 " "verify, an unknown authority"
-		echo "[mx.test] secure" > policy
-	else
+		else
 		skip 16 "IO::Socket::SSL or openssl is not installed"
 	fi
+
+	script 'EHLO=250 script'
+	echo "[mx.test]:$PORT encrypt" > policy
+	send -n "[mx.test]:$PORT" -o "smtp_tls_policy_maps=texthash:$T/policy" -f a@example.org x@r.test
+	is "$(status)" "deferred 4.7.4 " "smtp_tls_policy_maps: a level of its own for a next hop"
+	send -n "[mx.test]:$PORT" -o "smtp_tls_security_level=dane-only" -f a@example.org x@r.test
+	is "$(status)" "deferred 4.7.5 " "a level that is not supported: deferred, never less than asked for"
 
 	# AUTH
 	echo "mx.test joe:secret:1" > passwords
@@ -144,8 +150,7 @@ END
 		send -n "[mx.test]:$PORT" -o smtp_sasl_auth_enable=yes -o "smtp_sasl_password_maps=texthash:$T/passwords" $OPTIONS -f a@example.org x@r.test
 	}
 	auth smtp_sasl_security_options= --
-	is "$(status)$(grep AUTH $LOG)" "sent 2.0.0> AUTH PLAIN $(printf '\0joe\0secret:1' | base64)" "AUTH PLAIN with the password of the table" ||
-		diag "$OUT" "$(cat $LOG)"
+	is "$(status)$(grep AUTH $LOG)" "sent 2.0.0 > AUTH PLAIN $(printf '\0joe\0secret:1' | base64)" "AUTH PLAIN with the password of the table"
 	auth smtp_sasl_security_options= -- 'AUTH=535 5.7.8 wrong'
 	like "$OUT" '^deferred 4.7.8 .*authentication failed; server .* said: 535 5.7.8 wrong' "a refused login: deferred"
 	auth --
@@ -154,4 +159,52 @@ END
 	is "$(status)$(grep -c MAIL $LOG)" "deferred 4.7.8 0" "a password table that cannot be read: deferred"
 else
 	skip 39 "knotd is not installed"
+fi
+
+# Dovecot's LMTP server
+if have_program dovecot && [ -x /usr/lib/dovecot/lmtp ]; then
+	ME=$(id -un)
+	[ "$(id -u)" = 0 ] && ME=nobody
+	mkdir dovecot && chown "$ME" dovecot
+	cat > dovecot.conf <<END
+base_dir = $T/dovecot/run
+state_dir = $T/dovecot/state
+log_path = $T/dovecot/log
+protocols = lmtp
+ssl = no
+default_internal_user = $ME
+default_login_user = $ME
+default_internal_group = $(id -gn "$ME")
+first_valid_uid = 1
+mail_location = maildir:$T/dovecot/%u
+lmtp_save_to_detail_mailbox = no
+passdb {
+  driver = static
+  args = nopassword=y
+}
+userdb {
+  driver = static
+  args = uid=$(id -u "$ME") gid=$(id -g "$ME") home=$T/dovecot/%u allow_all_users=yes
+}
+service anvil {
+  chroot =
+}
+service lmtp {
+  unix_listener $T/dovecot/lmtp {
+    mode = 0666
+  }
+}
+END
+	dovecot -c dovecot.conf > dovecot.out 2>&1
+	if wait_for 5 test -S dovecot/lmtp; then
+		send -n "lmtp:unix:$T/dovecot/lmtp" -f a@example.org joe@example.test ann@example.test
+		is "$(status)" "sent 2.0.0 sent 2.0.0 " "Dovecot takes a message by LMTP"
+		is "$(tail -7 dovecot/joe@example.test/new/* | tail -n 7)" "$(cat msg)" "and has it as it was"
+		doveadm -c dovecot.conf stop > /dev/null 2>&1
+		kill "$(cat dovecot/run/master.pid)" 2> /dev/null
+	else
+		skip 2 "dovecot does not start here: $(head -1 dovecot.out dovecot/log 2> /dev/null | tr '\n' ' ')"
+	fi
+else
+	skip 2 "dovecot-lmtpd is not installed"
 fi
