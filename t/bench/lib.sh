@@ -50,17 +50,17 @@ pss_kib() { # proportional set size of all processes of the group
 # --- servers
 MTA_PORT=$(free_port)
 mta_setup() { # [name=value ...]
-	mtaconf init "$W/mta" >"$W/init.log" 2>&1 || { cat "$W/init.log"; exit 1; }
-	mkdir -p "$W/mta/bench"
-	echo 'u1@example.com u1/' >"$W/mta/vmaps"
-	owner=$(mtaconf -C "$W/mta" -h mail_owner)
+	owner=$(id -un)
+	[ -z "$root" ] || { owner=mta; id -u mta >/dev/null 2>&1 || owner=nobody; }
 	uid=$(id -u "$owner"); gid=$(id -g "$owner")
-	[ -z "$root" ] || chown "$uid:$gid" "$W/mta/bench"
-	mtaconf -C "$W/mta" -e 'services=qmgr smtp' "service_smtp=mtasmtp -l 127.0.0.1:$MTA_PORT" \
-		'mydestination=' 'virtual_mailbox_domains=example.com' "virtual_mailbox_base=$W/mta/bench" \
+	mtaconf init "$W/mta" 'services=qmgr smtp' "service_smtp=mtasmtp -l 127.0.0.1:$MTA_PORT" "mail_owner=$owner" \
+		'virtual_mailbox_domains=example.com' "virtual_mailbox_base=$W/mta/bench" \
 		"virtual_mailbox_maps=texthash:$W/mta/vmaps" "virtual_uid_maps=static:$uid" "virtual_gid_maps=static:$gid" \
-		'virtual_minimum_uid=1' 'mynetworks=127.0.0.0/8' "maillog_file=$W/mta.log" 'message_size_limit=67108864' \
-		'smtpd_client_connection_count_limit=0' 'default_process_limit=250' "$@" || exit 1
+		'virtual_minimum_uid=1' "maillog_file=$W/mta.log" 'message_size_limit=67108864' \
+		'smtpd_client_connection_count_limit=0' 'default_process_limit=250' "$@" >"$W/init.log" 2>&1 ||
+		{ cat "$W/init.log"; exit 1; }
+	mkdir -p "$W/mta/bench"; [ -z "$root" ] || chown "$uid:$gid" "$W/mta/bench"
+	echo 'u1@example.com u1/' >"$W/mta/vmaps"
 	MTA_BOX=$W/mta/bench/u1
 }
 mta_start() { in_group mta mta -C "$W/mta" start >"$W/start.log" 2>&1 || { cat "$W/start.log" "$W/mta.log"; exit 1; }; }

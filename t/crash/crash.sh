@@ -10,6 +10,7 @@
 #   prepare        puts $S (its state directory) into the starting state
 #   input          name of the file that is standard input
 #   program        array-like: the words of the command, set by  command NAME ARG ...
+#   as             words before the command that make it run as the user that it is for; empty: the caller
 #   check STATUS   $OUT has its standard output; prints why and returns 1 when something is wrong
 #
 # Counters of strace's inject= are per call name, so a point is a pair (name, n).
@@ -27,17 +28,17 @@ crash_points() {
 crash_once() {
 	prepare || { echo "# $1: cannot prepare"; return 1; }
 	# shellcheck disable=SC2086
-	strace -qq -o "$C/strace.out" -e trace="$1" -e "inject=$1:$2:when=$3" -- $program <"$input" >"$OUT" 2>"$C/err"
+	$as strace -qq -o "$C/strace.out" -e trace="$1" -e "inject=$1:$2:when=$3" -- $program <"$input" >"$OUT" 2>"$C/err"
 	rc=$?
 }
 
 # crash_scenario NAME MODE: MODE is quick or all. Prints points and failures; 0 when all is well.
 crash_scenario() {
-	C=$T/points; rm -rf "$C"; mkdir "$C" || return 1
+	C=$T/points; rm -rf "$C"; mkdir "$C" && chmod 777 "$C" || return 1
 	OUT=$C/out bad=0 runs=0
 	prepare || { echo "# $1: cannot prepare"; return 1; }
 	# shellcheck disable=SC2086
-	strace -qq -o "$C/trace" -- $program <"$input" >"$OUT" 2>"$C/err"; rc=$?
+	$as strace -qq -o "$C/trace" -- $program <"$input" >"$OUT" 2>"$C/err"; rc=$?
 	why=$(check $rc) || { echo "# $1: wrong without any fault (exit $rc): $why $(head -3 "$C/err")"; rm -rf "$C"; return 1; }
 	crash_points "$C/trace" >"$C/points"
 	if [ "$2" = quick ]; then

@@ -45,18 +45,21 @@ queued_once() { # ACKNOWLEDGED(yes|no)
 }
 
 scenario_add() {
+	as=
 	input=$S/message
 	prepare() { fresh; }
 	command_is mtaqueue -C "$CONF" $O add -f a@example.com b@example.org
 	check() { if [ "$1" -eq 0 ]; then queued_once yes; else queued_once no; fi; }
 }
 scenario_sendmail() {
+	as=
 	input=$S/message
 	prepare() { fresh; }
 	command_is sendmail -C "$CONF" $O -f a@example.com b@example.org
 	check() { if [ "$1" -eq 0 ]; then queued_once yes; else queued_once no; fi; }
 }
 scenario_smtp() {
+	as=
 	{
 		printf 'EHLO me.example.com\r\nMAIL FROM:<a@example.com>\r\nRCPT TO:<b@example.org>\r\nDATA\r\n'
 		sed 's/$/\r/' "$S/message"
@@ -79,6 +82,8 @@ box_count() {
 	echo $n
 }
 scenario_deliver() {
+	# as the mailbox's owner: as root it would fork for that, and the one killed not be the one that delivers
+	as=; [ "$(id -u)" -ne 0 ] || as="setpriv --reuid=$owner --regid=$(id -g "$owner") --clear-groups"
 	input=$S/message
 	echo 'u@crash.test u/' >"$S/boxes"
 	prepare() { fresh; }
@@ -92,7 +97,7 @@ scenario_deliver() {
 		*) [ "$n" -le 1 ] || { echo "$n copies"; return 1; } ;;
 		esac
 		# shellcheck disable=SC2086
-		$program <"$input" >"$S/again" 2>&1 || { echo "the next run fails: $(head -2 "$S/again")"; return 1; }
+		$as $program <"$input" >"$S/again" 2>&1 || { echo "the next run fails: $(head -2 "$S/again")"; return 1; }
 		m=$(box_count) || { echo "$m"; return 1; }
 		[ "$m" -eq $((n + 1)) ] || { echo "the next run: $m copies, not $((n + 1))"; return 1; }
 	}
