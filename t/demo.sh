@@ -34,7 +34,7 @@ typed() {
 step '1. A private mail system: configuration, queue, mailbox, certificate, one user'
 typed mtaconf init "$MTA_CONFIG"
 user=$(sed -n 's/^ *user  *//p' "$W/out") password=$(sed -n 's/^ *password  *//p' "$W/out")
-smtp=$(mtaconf -h smtpd_port) pop3=$(mtaconf -h pop3_port) pop3s=$(mtaconf -h pop3s_port)
+smtp=$(mtaconf -xh smtpd_port) pop3=$(mtaconf -xh pop3_port) pop3s=$(mtaconf -xh pop3s_port)
 [ -n "$user" ] && [ -n "$password" ] && [ -n "$smtp" ] && [ -n "$pop3s" ] || fail 'mtaconf init did not say user, password and ports'
 typed mta start
 typed mta status
@@ -59,11 +59,11 @@ grep -q '^sent ' "$W/out" || fail 'the server did not take the message'
 id=$(sed -n 's/.*queued as \([0-9A-Za-z]*\).*/\1/p' "$W/out")
 
 step '3. Through the queue: mtaqmgr gives it to mtadeliver'
-box=$(mtaconf -h virtual_mailbox_base)
+box=$(mtaconf -xh virtual_mailbox_base)
 i=0
 while found=$(find "$box" -path '*/new/*' -type f) && [ -z "$found" ] && [ $i -lt 100 ]; do sleep 0.1; i=$((i + 1)); done
 [ -n "$found" ] || { mtaqueue list; fail 'the message did not reach the Maildir'; }
-typed "grep -F ${id:-none} $(mtaconf -h maillog_file)"
+typed "grep -F ${id:-none} $(mtaconf -xh maillog_file)"
 typed mtaqueue list
 
 step '4. In the Maildir'
