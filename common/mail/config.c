@@ -1,44 +1,18 @@
 /* SPDX-License-Identifier: ISC
  * Copyright (c) 2026 The mtakit authors */
-/* main.cf read, checked and asked: see config.h. Every name has a 'setting'; those of the table stand in an array in the
- * table's order, all others (lmtp_X, TRANSPORT_X, service_NAME, the user's own) in a string map. Values are expanded when
- * first asked for and kept. */
+/* Parameters asked for: see config.h and config_setting.h. Values are expanded when first asked for and kept; main.cf is
+ * read in config_load.c. */
 #include "mail/config.h"
 
 #include "base/mem.h"
 #include "base/msg.h"
 #include "base/strmap.h"
 #include "mail/computed.h"
-#include "sys/file.h"
+#include "mail/config_setting.h"
 #include "syntax/maincf.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sysexits.h>
-#include <unistd.h>
-
-#define FILE_MAX_BYTES (16 << 20)
-
-struct setting {
-	const struct param *row;  /* NULL: a name of the user's own */
-	char *raw;                /* as set; NULL: not set */
-	char *def;                /* the default where it is not row->def: computed, or of lmtp_X */
-	char *where;
-	char *value;              /* expanded; NULL: not yet */
-	int64_t number;
-	bool parsed;
-	bool busy;                /* being expanded: asked for again, it refers to itself */
-};
-
-struct config {
-	char *dir;
-	struct setting *table;    /* param_count of them */
-	struct strmap *others;
-	struct buf why;           /* the text behind an expansion error */
-};
 
 static void
 setting_free(void *arg)
@@ -95,9 +69,8 @@ lmtp_default(const char *def)
 	return buf_steal(&b);
 }
 
-/* The setting of name; NULL when it is neither in the table, nor was set, nor (create) is to be made. */
-static struct setting *
-find(const struct config *c, const char *name, bool create)
+struct setting *
+setting_find(const struct config *c, const char *name, bool create)
 {
 	const struct param *row = param_find(name);
 	struct setting *s;
@@ -117,8 +90,6 @@ find(const struct config *c, const char *name, bool create)
 	return s;
 }
 
-static const char *value_of(struct config *c, const char *name, struct setting *s, const char **err);
-
 /* For maincf_expand. */
 struct lookup {
 	struct config *c;
@@ -135,8 +106,8 @@ lookup_name(void *arg, const char *name, const char **err)
 
 	if (value)
 		return value;
-	s = find(l->c, name, false);
-	return s ? value_of(l->c, name, s, err) : NULL;
+	s = setting_find(l->c, name, false);
+	return s ? setting_value(l->c, name, s, err) : NULL;
 }
 
 static const char *
@@ -155,16 +126,15 @@ raw_of(struct config *c, const char *name, struct setting *s)
 const char *
 config_computed(struct config *c, const char *name)
 {
-	struct setting *s = find(c, name, false);
+	struct setting *s = setting_find(c, name, false);
 
 	if (s && !s->def && s->row && !s->row->def)
 		s->def = computed_default(c, name);
 	return s && s->def ? s->def : "";
 }
 
-/* The expanded value; NULL with *err when it cannot be expanded, or without when there is none. */
-static const char *
-value_of(struct config *c, const char *name, struct setting *s, const char **err)
+const char *
+setting_value(struct config *c, const char *name, struct setting *s, const char **err)
 {
 	struct lookup l = { .c = c };
 	struct buf out = BUF_INIT(MAINCF_VALUE_MAX);
@@ -202,213 +172,11 @@ config_expand(struct config *c, const char *text, const char *(*extra)(void *, c
 	return -1;
 }
 
-static void
-set(struct config *c, const char *name, const char *value, char *where)
-{
-	struct setting *s = find(c, name, true);
-
-	free(s->raw);
-	free(s->where);
-	s->raw = mem_strdup(value);
-	s->where = where;
-}
-
-/* Where problems go. */
-struct problems {
-	void (*report)(void *arg, const char *text);
-	void *arg;
-	int n;
-};
-
-static void __attribute__((format(printf, 2, 3)))
-problem(struct problems *p, const char *fmt, ...)
-{
-	struct buf text = BUF_INIT(2 * MAINCF_VALUE_MAX);
-	va_list ap;
-
-	va_start(ap, fmt);
-	buf_vaddf(&text, fmt, ap);
-	va_end(ap);
-	p->n++;
-	p->report(p->arg, text.data);
-	buf_free(&text);
-}
-
-/* Reads the file. 0, or -1: it cannot be read. */
-static int
-load_file(struct config *c, const char *path, struct problems *bad)
-{
-	struct buf text = BUF_INIT(FILE_MAX_BYTES), where = BUF_INIT(65536);
-	struct maincf m;
-	struct maincf_entry e;
-	const char *why = NULL;
-	int r;
-
-	if (file_read(AT_FDCWD, path, &text) < 0) {
-		problem(bad, "read %s: %s", path, strerror(errno));
-		buf_free(&text);
-		return -1;
-	}
-	maincf_init(&m, text.data, text.len);
-	while ((r = maincf_next(&m, &e, &why)) != 0) {
-		if (r < 0) {
-			problem(bad, "%s:%u: %s", path, e.line, why);
-			continue;
-		}
-		buf_addf(&where, "%s:%u", path, e.line);
-		set(c, e.name, e.value, buf_steal(&where));
-	}
-	maincf_free(&m);
-	buf_free(&text);
-	buf_free(&where);
-	return 0;
-}
-
-static void
-load_overrides(struct config *c, char *const *overrides, struct problems *bad)
-{
-	const char *name, *value, *why = NULL;
-
-	for (; overrides && *overrides; overrides++) {
-		char *copy = mem_strdup(*overrides);
-
-		if (maincf_split(copy, &name, &value, &why) == 0)
-			set(c, name, value, mem_strdup("command line"));
-		else
-			problem(bad, "-o %s: %s", *overrides, why);
-		free(copy);
-	}
-}
-
-/* Expands and checks one setting. */
-static int
-check(struct config *c, const char *name, struct setting *s, struct problems *bad)
-{
-	struct buf text = BUF_INIT(MAINCF_VALUE_MAX);
-	const char *why = NULL, *value;
-	int r = 0;
-
-	if (s->parsed || (s->row && s->row->type == PARAM_RAW))
-		return 0;
-	value = value_of(c, name, s, &why);
-	if (!value && why)
-		r = -1;
-	else if (value && s->row && *s->row->programs && (r = param_parse(s->row, value, &s->number, &text)) < 0)
-		why = text.data;
-	if (r < 0)
-		problem(bad, "%s: %s: %s", s->where ? s->where : "default value", name, why);
-	s->parsed = r == 0;
-	buf_free(&text);
-	return r;
-}
-
-struct names { char **name; size_t n; };
-
-static void
-add_name(const char *name, void *value, void *arg)
-{
-	struct names *l = arg;
-
-	(void)value;
-	l->name[l->n++] = mem_strdup(name);
-}
-
-/* The names that are not in the table. They come first and are checked after, because expanding a value may add lmtp_X
- * settings to the map. */
-static void
-check_others(struct config *c, struct problems *bad)
-{
-	struct names l = { mem_array(strmap_count(c->others) + 1, sizeof *l.name), 0 };
-
-	strmap_each(c->others, add_name, &l);
-	for (size_t i = 0; i < l.n; i++) {
-		check(c, l.name[i], strmap_get(c->others, l.name[i]), bad);
-		free(l.name[i]);
-	}
-	free(l.name);
-}
-
-/* All that was set, and all numbers whose default depends on what was set. */
-static void
-check_values(struct config *c, struct problems *bad)
-{
-	for (size_t i = 0; i < param_count; i++) {
-		const struct param *p = &param_table[i];
-		bool depends = p->def && p->type != PARAM_STR && p->type != PARAM_LIST && strchr(p->def, '$');
-
-		if (c->table[i].raw || depends)
-			check(c, p->name, &c->table[i], bad);
-	}
-	check_others(c, bad);
-}
-
-static struct config *
-load(const char *dir, char *const *overrides, struct problems *bad)
-{
-	struct config *c = mem_zalloc(sizeof *c);
-	struct buf path = BUF_INIT(65536);
-	int r = -1;
-
-	if (!dir || !*dir)
-		dir = getenv("MTA_CONFIG");
-	if (!dir || !*dir)
-		dir = CONFDIR;
-	buf_init(&c->why, 4096);
-	c->table = mem_array(param_count, sizeof *c->table);
-	for (size_t i = 0; i < param_count; i++)
-		c->table[i].row = &param_table[i];
-	c->others = strmap_new();
-	c->dir = realpath(dir, NULL);
-	if (!c->dir) {
-		problem(bad, "configuration directory %s: %s", dir, strerror(errno));
-	} else {
-		buf_addf(&path, "%s/main.cf", c->dir);
-		r = load_file(c, path.data, bad);
-	}
-	if (r == 0) {
-		load_overrides(c, overrides, bad);
-		check_values(c, bad);
-	} else {
-		config_close(&c);
-	}
-	buf_free(&path);
-	return c;
-}
-
-struct config *
-config_open_all(const char *dir, char *const *overrides, void (*report)(void *, const char *), void *arg)
-{
-	struct problems bad = { .report = report, .arg = arg };
-
-	return load(dir, overrides, &bad);
-}
-
-/* The first problem is the one that is told. */
-static void
-keep_first(void *arg, const char *text)
-{
-	struct buf *err = arg;
-
-	if (err && !err->len)
-		buf_adds(err, text);
-}
-
-struct config *
-config_open(const char *dir, char *const *overrides, struct buf *err)
-{
-	struct problems bad = { .report = keep_first, .arg = err };
-	struct config *c = load(dir, overrides, &bad);
-
-	if (bad.n)
-		config_close(&c);
-	return c;
-}
-
 /* The setting of a name that the table must know. */
 static struct setting *
 known(struct config *c, const char *name)
 {
-	struct setting *s = find(c, name, false);
+	struct setting *s = setting_find(c, name, false);
 
 	if (!s || !s->row) {
 		msg_warn("panic: no parameter is called \"%s\"", name);
@@ -421,7 +189,7 @@ const char *
 config_str(struct config *c, const char *name)
 {
 	struct setting *s = known(c, name);
-	const char *why = NULL, *value = s->row->type == PARAM_RAW ? raw_of(c, name, s) : value_of(c, name, s, &why);
+	const char *why = NULL, *value = s->row->type == PARAM_RAW ? raw_of(c, name, s) : setting_value(c, name, s, &why);
 
 	return value ? value : "";
 }
@@ -441,7 +209,7 @@ number(struct config *c, const char *name, struct setting *s)
 	struct problems bad = { .report = panic };
 
 	if (!s->parsed)
-		check(c, name, s, &bad);
+		setting_check(c, name, s, &bad);
 	return s->number;
 }
 
@@ -477,7 +245,7 @@ config_transport(struct config *c, const char *transport, const char *suffix, co
 	int64_t v;
 
 	if (buf_addf(&name, "%s_%s", transport, suffix) == 0)
-		s = find(c, name.data, false);
+		s = setting_find(c, name.data, false);
 	v = s && s->row ? number(c, name.data, s) : config_int(c, def);
 	buf_free(&name);
 	return v;
@@ -486,7 +254,7 @@ config_transport(struct config *c, const char *transport, const char *suffix, co
 const char *
 config_raw(struct config *c, const char *name)
 {
-	struct setting *s = find(c, name, false);
+	struct setting *s = setting_find(c, name, false);
 
 	return s ? raw_of(c, name, s) : NULL;
 }
@@ -494,18 +262,18 @@ config_raw(struct config *c, const char *name)
 const char *
 config_any(struct config *c, const char *name)
 {
-	struct setting *s = find(c, name, false);
+	struct setting *s = setting_find(c, name, false);
 	const char *why = NULL;
 
 	if (!s || (s->row && s->row->type == PARAM_RAW))
 		return s ? raw_of(c, name, s) : NULL;
-	return value_of(c, name, s, &why);
+	return setting_value(c, name, s, &why);
 }
 
 const char *
 config_where(const struct config *c, const char *name)
 {
-	struct setting *s = find(c, name, false);
+	struct setting *s = setting_find(c, name, false);
 
 	return s ? s->where : NULL;
 }
@@ -528,28 +296,4 @@ config_each_other(struct config *c, void (*f)(void *, const char *, const char *
 	struct each_other e = { f, arg };
 
 	strmap_each(c->others, each_other, &e);
-}
-
-void
-config_option(struct config_options *o, int letter, char *arg)
-{
-	if (letter == 'C') {
-		o->dir = arg;
-		return;
-	}
-	o->overrides = mem_resize(o->overrides, o->n + 2, sizeof *o->overrides);
-	o->overrides[o->n++] = arg;
-	o->overrides[o->n] = NULL;
-}
-
-struct config *
-config_from_options(const struct config_options *o)
-{
-	struct buf err = BUF_INIT(65536);
-	struct config *c = config_open(o->dir, o->overrides, &err);
-
-	if (!c)
-		msg_die(EX_CONFIG, "%s", err.data);
-	buf_free(&err);
-	return c;
 }
