@@ -31,6 +31,8 @@ struct backends {
 static int
 map_backend(struct backend *b, const char *user, struct buf *record, struct buf *err)
 {
+	/* a new password counts at once; next to its hash the look at the file costs nothing */
+	map_recheck(b->map);
 	return map_find(b->map, user, record, err);
 }
 

@@ -285,6 +285,7 @@ client_session(struct auth *a, const struct server_peer *peer)
 	int r;
 
 	io_init(&c.io, peer->rfd, peer->wfd);
+	c.io.stopping = server_stopping;
 	io_set_deadline(&c.io, clock_deadline(AUTH_IDLE));
 	greet(&c);
 	while (!server_stopping() && (r = io_line(&c.io, &line, &n, AUTH_LINE_MAX)) > 0) {

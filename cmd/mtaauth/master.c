@@ -91,6 +91,7 @@ master_session(struct auth *a, const struct server_peer *peer)
 	size_t n;
 
 	io_init(&io, peer->rfd, peer->wfd);
+	io.stopping = server_stopping;
 	io_set_deadline(&io, clock_deadline(AUTH_IDLE));
 	io_printf(&io, "VERSION\t1\t1\nSPID\t%ld\n", (long)getpid());
 	(void)io_flush(&io);

@@ -9,6 +9,7 @@
 #include "mail/log.h"
 #include "mail/maildir_read.h"
 #include "mtapop.h"
+#include "syntax/base64.h"
 #include "sys/tls.h"
 
 #include <errno.h>
@@ -273,6 +274,22 @@ ask_response(struct session *s)
 	return NULL;
 }
 
+/* Keeps the name in a PLAIN response that was refused, for the log. */
+static void
+note_user(struct session *s, const char *resp)
+{
+	struct buf raw = BUF_INIT(POP_LINE_MAX);
+	const char *name;
+
+	if (base64_decode(resp, strlen(resp), &raw) == 0 && (name = memchr(raw.data, '\0', raw.len)) != NULL) {
+		free(s->user);
+		s->user = mem_strdup(name + 1);
+	}
+	if (raw.len > 0)
+		explicit_bzero(raw.data, raw.len);
+	buf_free(&raw);
+}
+
 void
 command_auth(struct session *s, char *arg)
 {
@@ -299,9 +316,11 @@ command_auth(struct session *s, char *arg)
 	req.resp = strcmp(resp, "=") == 0 ? "" : resp;
 	auth_result_init(&res);
 	r = authclient_start(s->p->auth, &req, clock_deadline(AUTH_WAIT), &res);
-	explicit_bzero(resp, strlen(resp));
 	if (r == AUTH_CONTINUE)
 		r = AUTH_FAIL; /* PLAIN asks nothing more */
+	if (r == AUTH_FAIL)
+		note_user(s, req.resp);
+	explicit_bzero(resp, strlen(resp));
 	judge(s, "PLAIN", r, &res);
 	auth_result_free(&res);
 }

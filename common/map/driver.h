@@ -17,6 +17,7 @@ struct map_driver {
 	void *(*open)(const char *name, struct buf *err);
 	int (*find)(void *table, const char *key, struct buf *out, struct buf *err);
 	void (*close)(void *table);
+	void (*recheck)(void *table);   /* map_recheck; NULL: nothing to do */
 	/* Every pair, until f returns other than 0 (which is returned); NULL: not possible. MAP_ERROR with err. */
 	int (*each)(void *table, int (*f)(void *arg, const char *key, const char *value), void *arg, struct buf *err);
 };

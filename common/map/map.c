@@ -118,6 +118,13 @@ map_find(struct map *m, const char *key, struct buf *out, struct buf *err)
 	return m->driver->find(m->table, key, out, err);
 }
 
+void
+map_recheck(struct map *m)
+{
+	if (m->driver->recheck)
+		m->driver->recheck(m->table);
+}
+
 int
 map_each(struct map *m, int (*f)(void *arg, const char *key, const char *value), void *arg, struct buf *err)
 {

@@ -19,6 +19,8 @@ struct map *map_open(const char *type_name, struct buf *err);
 void map_close(struct map **m);
 /* Appends the value to out. The key is looked up as given (types that fold case do it themselves: Postfix's fold). */
 int map_find(struct map *m, const char *key, struct buf *out, struct buf *err);
+/* The next lookup sees a file that was replaced just now; without this it may take a second. */
+void map_recheck(struct map *m);
 /* Every pair of a table that can be listed (tdb, texthash, inline), in no order, until f returns other than 0, which is
  * returned; MAP_ERROR with err. */
 int map_each(struct map *m, int (*f)(void *arg, const char *key, const char *value), void *arg, struct buf *err);

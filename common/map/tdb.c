@@ -373,6 +373,12 @@ table_open(const char *name, struct buf *err)
 }
 
 static void
+recheck(void *table)
+{
+	((struct table *)table)->watch.next = 0;
+}
+
+static void
 table_close(void *table)
 {
 	struct table *t = table;
@@ -383,7 +389,7 @@ table_close(void *table)
 	free(t);
 }
 
-const struct map_driver map_tdb = { .type = "tdb", .open = table_open, .find = find, .close = table_close, .each = each };
+const struct map_driver map_tdb = { .type = "tdb", .open = table_open, .find = find, .close = table_close, .each = each, .recheck = recheck };
 
 struct map_build {
 	char *path, *temp;        /* NAME.tdb, NAME.tdb.tmp */

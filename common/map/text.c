@@ -145,6 +145,12 @@ text_each(void *table, int (*f)(void *, const char *, const char *), void *arg, 
 	return w.r;
 }
 
+static void
+texthash_recheck(void *table)
+{
+	((struct text *)table)->watch.next = 0;
+}
+
 static void *
 texthash_open(const char *name, struct buf *err)
 {
@@ -200,7 +206,7 @@ inline_open(const char *name, struct buf *err)
 }
 
 const struct map_driver map_texthash = {
-	.type = "texthash", .open = texthash_open, .find = text_find, .close = text_close, .each = text_each,
+	.type = "texthash", .open = texthash_open, .find = text_find, .close = text_close, .each = text_each, .recheck = texthash_recheck,
 };
 
 const struct map_driver map_inline = {
