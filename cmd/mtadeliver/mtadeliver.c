@@ -170,5 +170,6 @@ main(int argc, char **argv)
 	deliver_free(&d);
 	oneshot_free(&once);
 	config_close(&config);
+	free(o.config.overrides);
 	return status;
 }

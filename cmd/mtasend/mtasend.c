@@ -203,6 +203,7 @@ main(int argc, char **argv)
 	client_free(&cl);
 	oneshot_free(&once);
 	config_close(&config);
+	free(o.config.overrides);
 	curl_global_cleanup();
 	return status;
 }

@@ -104,5 +104,6 @@ main(int argc, char **argv)
 	}
 	close(sock);
 	waitpid(pid, &status, 0);
+	buf_free(&text);
 	return rc < 0 || !WIFEXITED(status) ? 99 : WEXITSTATUS(status);
 }
