@@ -61,6 +61,8 @@ void worker_run(struct pool *p, int slot, pid_t parent) __attribute__((noreturn)
 int worker_find_user(struct pool *p);
 /* Becomes that user, for good. The same. */
 int worker_drop(const struct pool *p);
+/* The worker callback, then the sandbox. The same. */
+int worker_confine(const struct server *s);
 /* Who is at fd? */
 void worker_peer(struct server_peer *peer, int fd);
 /* Sets a handler; calls that wait for events return all the same (poll(2) and its kind never restart). */

@@ -149,10 +149,10 @@ serve_single(struct pool *p, int fd, bool tls)
 	}
 	worker_handle(SIGTERM, on_term);
 	status = worker_drop(p);
+	if (!status)
+		status = worker_confine(s);
 	if (status)
 		return status;
-	if (s->worker)
-		s->worker(s->arg);
 	s->session(s->arg, &peer);
 	return 0;
 }

@@ -38,6 +38,8 @@ struct server_limits {
 	bool require_tls;         /* -S: every socket speaks TLS from the first byte */
 	const char *user;         /* started as root: workers become this user (supplementary groups too); NULL: no change */
 	const char *chroot;       /* NULL: none */
+	bool unconfined;          /* workers run programs or administer: no sandbox.h for them */
+	const char *const *writable; /* directories below which confined workers may change files, NULL-terminated; NULL: any */
 };
 
 struct server {
@@ -54,7 +56,7 @@ struct server {
 	/* In the parent every few seconds: have files changed that workers may not read themselves (tls_context_refresh)?
 	 * 1: yes, and they are loaded: workers are replaced as after SIGHUP, without setup. May be NULL. */
 	int (*refresh)(void *arg);
-	/* In each new worker after it has dropped its privileges, before its first accept. May be NULL. */
+	/* In each new worker after it has dropped its privileges, before it is confined and accepts. May be NULL. */
 	void (*worker)(void *arg);
 	/* One session. The callee does not close the descriptors of peer. */
 	void (*session)(void *arg, const struct server_peer *peer);

@@ -7,6 +7,7 @@
 #include "sys/pool.h"
 
 #include "base/clock.h"
+#include "sys/sandbox.h"
 #include "sys/sock.h"
 
 #include <errno.h>
@@ -97,6 +98,17 @@ worker_drop(const struct pool *p)
 	}
 	proc_harden();
 	return 0;
+}
+
+int
+worker_confine(const struct server *s)
+{
+	if (s->worker)
+		s->worker(s->arg);
+	if (s->limits.unconfined || sandbox_enter(s->limits.writable) == 0)
+		return 0;
+	pool_log(s, "confine a worker: %s", strerror(errno));
+	return EX_OSERR;
 }
 
 void
@@ -313,8 +325,9 @@ worker_run(struct pool *p, int slot, pid_t parent)
 	(void)prctl(PR_SET_PDEATHSIG, SIGTERM, 0, 0, 0);
 	if (getppid() != parent)
 		_exit(EX_TEMPFAIL);
-	if (s->worker)
-		s->worker(s->arg);
+	status = worker_confine(s);
+	if (status)
+		_exit(status);
 	atomic_store(&w.slot->state, SLOT_IDLE);
 	if (p->single) {
 		atomic_store(&w.slot->state, SLOT_BUSY);
