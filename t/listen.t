@@ -99,6 +99,8 @@ kill -9 "$one" 2>/dev/null
 check 'a worker that is killed is reported with its signal' until_ok grep -q "worker $one killed by signal 9 (Killed)" log
 check 'the others still serve' answers
 check 'and it is replaced' until_ok worker_count_over 1
+out=$(talks EXEC QUIT)
+check 'a worker may not run programs' has '^250 Operation not permitted'
 out=$(talks CRASH)
 check 'a crash ends one session only' answers
 check 'and is reported' until_ok grep -q 'killed by signal 11 (Segmentation fault)' log
@@ -230,8 +232,10 @@ for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
 done
 wait $b1
 check 'no connection is lost while it reloads again and again' [ $good -eq 20 ]
-out=$( (printf 'FORK\r\n'; sleep 0.2; kill "$SERVER"; sleep 0.5) | nc -w 5 127.0.0.1 "$PORT")
-check "what the privileged parent forked is told to end too" has "^421 monitor's child ends"
+out=$( (printf 'ECHO x\r\nFORK\r\n'; sleep 0.1; printf 'one\r\n'; sleep 0.1; kill "$SERVER"; sleep 0.5) | nc -w 5 127.0.0.1 "$PORT" | tr -d '\r')
+check 'a session can go on in a process that the privileged parent forks' has "^250 taken over by uid=$(id -u)\$"
+check 'which gets every byte from then on' has '^250 got one'
+check 'and is told to end too' has '^421 the other process ends'
 stop "$SERVER"
 
 ## TLS
@@ -242,7 +246,7 @@ if openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 30
 	$ECHO $USERARG -c "$T/cert.pem" -n 3 -l "tls:127.0.0.1:$PORT" 2>log </dev/null &
 	SERVER=$!
 	PIDS="$PIDS $SERVER"
-	client() { (printf 'TLS\r\nPID\r\n'; sleep 0.05; printf 'QUIT\r\n'; sleep 0.05) | openssl s_client -connect "127.0.0.1:$PORT" -quiet -no_ign_eof "$@" 2>&1; }
+	client() { printf 'TLS\r\nPID\r\nQUIT\r\n' | timeout 10 openssl s_client -connect "127.0.0.1:$PORT" -quiet "$@" 2>&1; }
 	tls_answers() { client | grep -q ^220; }
 	until_ok tls_answers
 	for v in tls1_2 tls1_3; do

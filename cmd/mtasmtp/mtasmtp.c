@@ -178,7 +178,9 @@ static void
 fill_server(struct server *s, struct config *c)
 {
 	const char *protocols = config_str(c, "inet_protocols");
+	static const char *writable[2];
 
+	writable[0] = config_str(c, "queue_directory");
 	s->name = "mtasmtp";
 	s->interfaces = config_str(c, "inet_interfaces");
 	s->ipv4 = strstr(protocols, "all") || strstr(protocols, "ipv4");
@@ -193,6 +195,7 @@ fill_server(struct server *s, struct config *c)
 		.per_client = (int)config_int(c, "smtpd_client_connection_count_limit"),
 		.require_tls = config_bool(c, "smtpd_tls_wrappermode"),
 		.user = geteuid() == 0 ? config_str(c, "mail_owner") : NULL,
+		.writable = writable,
 	};
 	s->setup = setup;
 	s->refresh = refresh;

@@ -483,7 +483,11 @@ server_ask(const void *request, size_t n, int fd)
 		errno = EINVAL;
 		return -1;
 	}
-	return sock_send_fd(pool_current->ask[1], request, n, fd) < 0 ? -1 : 0;
+	if (sock_send_fd(pool_current->ask[1], request, n, fd) < 0)
+		return -1;
+	if (fd >= 0 && fd == worker_connection)
+		worker_connection = -1;
+	return 0;
 }
 
 pid_t

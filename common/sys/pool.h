@@ -67,5 +67,6 @@ int worker_confine(const struct server *s);
 void worker_peer(struct server_peer *peer, int fd);
 /* Sets a handler; calls that wait for events return all the same (poll(2) and its kind never restart). */
 void worker_handle(int sig, void (*handler)(int));
+extern int worker_connection;                     /* in a worker: of the session; -1 when server_ask has given it away */
 extern struct pool *pool_current;                 /* for the signal handler, server_ask and server_fork */
 #endif

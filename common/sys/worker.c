@@ -32,6 +32,7 @@ struct worker {
 };
 
 volatile sig_atomic_t pool_stopping;
+int worker_connection = -1;
 static volatile sig_atomic_t retiring;
 static int wake[2] = { -1, -1 };  /* written by the signal handler: no signal is lost just before the wait */
 
@@ -226,13 +227,18 @@ serve(struct worker *w, const struct listener *l, int fd, const struct sockaddr_
 	if (l->local.ss_family == AF_UNIX) /* an unnamed peer's address has no family */
 		peer.addr.ss_family = AF_UNIX;
 	worker_peer(&peer, fd);
+	worker_connection = fd;
 	if (over_limit(s, &peer, arrive(w, &peer))) {
 		if (s->refuse)
 			s->refuse(s->arg, &peer);
 	} else {
 		s->session(s->arg, &peer);
 	}
-	hang_up(fd, peer.addr.ss_family != AF_UNIX);
+	/* of one that goes on in another process not a byte is ours */
+	if (worker_connection == fd)
+		hang_up(fd, peer.addr.ss_family != AF_UNIX);
+	else
+		close(fd);
 	w->used++;
 	atomic_store(&w->slot->client[1], 0);
 	atomic_store(&w->slot->state, SLOT_IDLE);
@@ -276,7 +282,7 @@ accept_loop(struct worker *w)
 			accept_one(w, e.data.u32);
 	}
 	/* A connection may have woken us, and us alone, while the signal came that ends us. */
-	for (size_t i = 0; i < w->pool->listeners.count; i++)
+	for (size_t i = 0; retiring && i < w->pool->listeners.count; i++)
 		accept_one(w, i);
 }
 

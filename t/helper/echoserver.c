@@ -3,7 +3,8 @@
 /* A tiny server to test common/sys with: a line is a command.
  *   ECHO text   the text          WHO     who the peer is, and who we are     PID     the worker
  *   SLEEP ms    then "250 slept"  CRASH   SIGSEGV                             ASK     the privileged parent's uid
- *   STARTTLS    as SMTP has it    TLS     protocol, resumed or not            QUIT    ends
+ *   STARTTLS    as SMTP has it    TLS     protocol, resumed or not            EXEC    why it may not run a program
+ *   FORK        goes on in a process that the parent forks                    QUIT    ends
  * Usage: echoserver [-l where]... [-m limit] [-n min_idle] [-i max_idle] [-x max_use] [-p per_client] [-u user]
  *                   [-c cert] [-g greeting file] [-S] */
 #include "base/clock.h"
@@ -15,6 +16,7 @@
 #include "sys/server.h"
 #include "sys/tls.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -80,19 +82,33 @@ worker(void *arg)
 	io_init(&io, -1, -1);
 }
 
+/* In a process of its own: goes on with the connection. */
+static void
+take_over(int fd)
+{
+	char *line;
+	size_t n;
+	int r;
+
+	io_init(&io, fd, fd);
+	io.stopping = server_stopping;
+	io_printf(&io, "250 taken over by uid=%ld\r\n", (long)geteuid());
+	while ((r = io_line(&io, &line, &n, 1000)) == 1)
+		io_printf(&io, "250 got %.*s", (int)n, line);
+	if (r < 0)
+		io_puts(&io, "421 the other process ends\r\n");
+	io_close(&io);
+	_exit(0);
+}
+
 static void
 monitor(void *arg, int fd, const void *request, size_t n)
 {
-	(void)arg, (void)n;
-	if (memcmp(request, "fork", 4) == 0 && server_fork() != 0)
-		return;
-	dprintf(fd, "250 monitor uid=%ld\r\n", (long)geteuid());
-	if (memcmp(request, "fork", 4) == 0) {
-		while (!server_stopping())
-			pause();
-		dprintf(fd, "421 monitor's child ends\r\n");
-		_exit(0);
-	}
+	(void)arg;
+	if (n == 3 && memcmp(request, "who", 3) == 0)
+		dprintf(fd, "250 monitor uid=%ld\r\n", (long)geteuid());
+	else if (server_fork() == 0)
+		take_over(fd);
 }
 
 static int
@@ -130,10 +146,19 @@ command(const struct server_peer *peer, char *line)
 		io_puts(&io, "250 slept\r\n");
 	} else if (strcmp(line, "CRASH") == 0)
 		raise(SIGSEGV);
-	else if (strcmp(line, "ASK") == 0 || strcmp(line, "FORK") == 0) {
+	else if (strcmp(line, "ASK") == 0) {
+		int copy = dup(peer->wfd);
+
 		io_flush(&io);
-		if (server_ask(*line == 'A' ? "who" : "fork", 4, peer->wfd) < 0)
+		if (server_ask("who", 3, copy) < 0)
 			io_puts(&io, "451 no monitor\r\n");
+		close(copy);
+	} else if (strcmp(line, "FORK") == 0) {
+		io_flush(&io);
+		return server_ask("fork", 4, peer->rfd) < 0 ? io_puts(&io, "451 no monitor\r\n") : -1;
+	} else if (strcmp(line, "EXEC") == 0) {
+		execl("/bin/true", "true", (char *)NULL);
+		io_printf(&io, "250 %s\r\n", strerror(errno));
 	} else if (strcmp(line, "STARTTLS") == 0)
 		return start_tls(false);
 	else if (strcmp(line, "TLS") == 0)
