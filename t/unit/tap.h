@@ -11,6 +11,16 @@
 
 static int tap_count, tap_failed;
 
+#ifdef __SANITIZE_ADDRESS__
+const char *__asan_default_options(void);
+
+const char *
+__asan_default_options(void)
+{
+	return "detect_leaks=1";
+}
+#endif
+
 /* One check. name is printf-like and says what is checked. */
 static bool __attribute__((format(printf, 2, 3), unused))
 ok(bool good, const char *name, ...)
