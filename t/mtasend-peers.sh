@@ -208,3 +208,20 @@ END
 else
 	skip 2 "dovecot-lmtpd is not installed"
 fi
+
+# our own server: STARTTLS and AUTH
+if have_program mtasmtp mtaqmgr mtaauth mta mtaconf; then
+	mail_system
+	echo "[127.0.0.1]:$SUBMISSION_PORT $USER_ADDR:$PASSWORD" > passwords
+	send -n "[127.0.0.1]:$SUBMISSION_PORT" -o smtp_tls_security_level=encrypt -o smtp_sasl_auth_enable=yes \
+		-o "smtp_sasl_password_maps=texthash:$T/passwords" -o smtp_sasl_tls_security_options= -f "$USER_ADDR" "$USER_ADDR"
+	like "$OUT" "^sent 2.0.0 " "to a submission port of ours, by STARTTLS and AUTH"
+	wait_for 10 sh -c "ls '$MAILDIR'/new/*"
+	is "$(sed '1,/^$/d' "$MAILDIR"/new/*)" "$(sed '1,/^$/d' msg)" "and the message is in the mailbox"
+	like "$(cat "$MAILDIR"/new/*)" 'ESMTPSA' "received with TLS and authentication"
+	send -n "[127.0.0.1]:$SMTP_PORT" -f a@example.org "nobody-at-all@$DOMAIN" "$USER_ADDR"
+	like "$(status)" '^bounced 5.1.1 sent 2' "an unknown recipient of ours is bounced, the other one gets it"
+	mail_stop
+else
+	skip 4 "not all programs are built"
+fi
