@@ -79,6 +79,7 @@ content_deadline(struct session *s, int64_t began, uint64_t bytes)
 			next = all;
 	}
 	io_set_deadline(s->io, next);
+	s->io->stopping = NULL; /* a message that is under way may come in */
 }
 
 static void

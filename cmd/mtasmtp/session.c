@@ -21,8 +21,6 @@
 #include <string.h>
 #include <strings.h>
 
-#define STOPPING_SECONDS 30       /* for a transaction that is under way when we are told to end */
-
 enum {
 	CMD_CLEAR = 1,            /* allowed without TLS where TLS is required */
 	CMD_HELO = 2,             /* needs HELO or EHLO where smtpd_helo_required says so */
@@ -167,7 +165,7 @@ session_read_line(struct session *s, char **line, size_t *n, size_t max)
 	int r;
 
 	session_set_deadline(s);
-	s->io->stopping = s->tx.open ? NULL : server_stopping; /* a transaction may end */
+	s->io->stopping = server_stopping;
 	r = io_line(s->io, line, n, max);
 	if (r < 0 && s->io->error == IO_LONG) {
 		reply(s, 500, "5.5.2", "Error: line too long");
@@ -313,12 +311,7 @@ check_end(struct session *s)
 		log_info("too many errors after %s from %s", s->doing, s->client.data);
 		reply_goodbye(s, 421, "4.7.0", "Error: too many errors");
 	} else if (server_stopping()) {
-		int64_t end = clock_deadline(STOPPING_SECONDS);
-
-		if (!s->tx.open)
-			reply_goodbye(s, 421, "4.3.2", "Service shutting down");
-		else if (end < s->ends)
-			s->ends = end;
+		reply_goodbye(s, 421, "4.3.2", "Service shutting down");
 	}
 }
 
@@ -360,7 +353,6 @@ begin(struct session *s, const struct server_peer *peer)
 {
 	s->peer = peer;
 	s->doing = "CONNECT";
-	s->io->stopping = server_stopping;
 	s->esmtp = s->sasl_sender = s->closing = false;
 	s->errors = s->junk = s->code = 0;
 	s->ends = s->set->session_limit > 0 ? clock_deadline(s->set->session_limit) : CLOCK_NEVER;

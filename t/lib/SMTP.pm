@@ -15,6 +15,7 @@ use POSIX ':sys_wait_h';
 our @EXPORT = qw(build have_program free_port new_dir start_server stop_server reload_server dial dial_unix reply cmd ehlo send_mail
     queued queue_text clear_queue logged rest auth_server wait_for);
 my (%kids, @dirs);
+my %pending;                      # what was read from a connection and not used
 my $main = $$;
 $SIG{PIPE} = 'IGNORE';
 $SIG{INT} = $SIG{TERM} = sub { exit 1 };
@@ -59,12 +60,13 @@ sub start_server {
     my %cf = @_;
     my @args = @{ delete $cf{args} // [] };
     my $dir = delete $cf{dir} // new_dir(%cf);
+    my @unix = -S "$dir/queue/public/submit" ? () : ('-l', "unix:$dir/queue/public/submit"); # of another server
     my $port = free_port();
     my $pid = fork // die "fork: $!";
     if (!$pid) {
         open STDIN, '<', '/dev/null';
         open STDERR, '>>', "$dir/stderr";
-        exec build() . '/mtasmtp', '-C', $dir, '-l', "127.0.0.1:$port", '-l', "unix:$dir/queue/public/submit", @args or POSIX::_exit(127);
+        exec build() . '/mtasmtp', '-C', $dir, '-l', "127.0.0.1:$port", @unix, @args or POSIX::_exit(127);
     }
     $kids{$pid} = 1;
     my $up = wait_for(sub {
@@ -100,6 +102,7 @@ sub dial {
     my ($srv, %o) = @_;
     my $s = IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $o{port} // $srv->{port}, Timeout => 10) or die "connect: $!";
     $s->autoflush(1);
+    delete $pending{$s};
     reply($s) unless $o{early};
     $s;
 }
@@ -107,12 +110,12 @@ sub dial {
 sub dial_unix {
     my $s = IO::Socket::UNIX->new(Peer => "$_[0]{dir}/queue/public/submit") or die "connect: $!";
     $s->autoflush(1);
+    delete $pending{$s};
     reply($s);
     $s;
 }
 
 # One line, with at most 15 seconds for it. '' at the end of the connection.
-my %pending;
 sub line {
     my ($s) = @_;
     my $end = time + 15;
