@@ -81,6 +81,29 @@ exec_search(const struct proc *p, char *const *envp)
 	errno = why;
 }
 
+/* A program beside the running one, opened while the caller still may: after a change of user the folder may be one
+ * that the user cannot reach (a build in somebody's home). -1: there is none, or it is not looked for there. */
+static int
+open_sibling(const struct proc *p)
+{
+	struct buf name = BUF_INIT(65536);
+	char self[4096], *slash;
+	ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
+	int fd = -1;
+
+	if (p->path || strchr(p->argv[0], '/') || n <= 0 || (size_t)n >= sizeof self - 1)
+		return -1;
+	self[n] = '\0';
+	slash = strrchr(self, '/');
+	if (slash) {
+		*slash = '\0';
+		buf_addf(&name, "%s/%s", self, p->argv[0]);
+		fd = open(name.data, O_PATH | O_CLOEXEC);
+		buf_free(&name);
+	}
+	return fd;
+}
+
 int
 proc_exec(char *const *argv)
 {
@@ -136,10 +159,11 @@ become_program(const struct proc *p)
 {
 	static const char *const kept[] = { "TZ", "LANG" };
 	char *clean[4] = { (char *)(uintptr_t)"PATH=" DEFAULT_PATH };
-	int n = 1;
+	int n = 1, program;
 
 	if (place_descriptors(p) < 0)
 		return;
+	program = open_sibling(p);
 	if (p->session && setsid() < 0)
 		return;
 	if (geteuid() == 0 && (p->user || p->uid != (uid_t)-1) && proc_become(p->user, p->uid, p->gid) < 0)
@@ -157,6 +181,8 @@ become_program(const struct proc *p)
 	/* after the change of user, which would clear it */
 	if (p->death_signal && prctl(PR_SET_PDEATHSIG, p->death_signal) < 0)
 		return;
+	if (program >= 0) /* what cannot be run that way (a script) is looked for again */
+		execveat(program, "", p->argv, p->envp ? p->envp : clean, AT_EMPTY_PATH);
 	exec_search(p, p->envp ? p->envp : clean);
 }
 
