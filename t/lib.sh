@@ -59,21 +59,24 @@ skip() {
 		lib_n=$((lib_n - 1))
 	done
 }
+# Each of the checks returns whether it passed, for "|| diag ..." after it.
 # ok STATUS NAME: STATUS 0 passes. ("ok $? 'it works'")
-ok() { if [ "$1" -eq 0 ]; then pass "$2"; else fail "$2" || diag "status $1"; fi; }
+ok() { if [ "$1" -eq 0 ]; then pass "$2"; else fail "$2" || { diag "status $1"; return 1; }; fi; }
 # is GOT WANTED NAME
 is() {
-	if [ "$1" = "$2" ]; then pass "$3"; else fail "$3" || { diag "     got: $1"; diag "expected: $2"; }; fi
+	if [ "$1" = "$2" ]; then pass "$3"; else fail "$3" || { diag "     got: $1"; diag "expected: $2"; return 1; }; fi
 }
 # like TEXT ERE NAME, unlike TEXT ERE NAME: any line of TEXT (none) matches
 like() {
-	if printf '%s\n' "$1" | grep -Eq -e "$2"; then pass "$3"; else fail "$3" || { diag "     got: $1"; diag "does not match: $2"; }; fi
+	if printf '%s\n' "$1" | grep -Eq -e "$2"; then pass "$3"; else fail "$3" || { diag "     got: $1"; diag "does not match: $2"; return 1; }; fi
 }
 unlike() {
-	if printf '%s\n' "$1" | grep -Eq -e "$2"; then fail "$3" || { diag "     got: $1"; diag "matches: $2"; }; else pass "$3"; fi
+	if printf '%s\n' "$1" | grep -Eq -e "$2"; then fail "$3" || { diag "     got: $1"; diag "matches: $2"; return 1; }; else pass "$3"; fi
 }
 # same FILE FILE NAME: byte for byte
-same() { if cmp -s "$1" "$2"; then pass "$3"; else fail "$3" || diag "$(diff -a "$1" "$2" 2>&1 | head -20)"; fi; }
+same() {
+	if cmp -s "$1" "$2"; then pass "$3"; else fail "$3" || { diag "$(diff -a "$1" "$2" 2>&1 | head -20)"; return 1; }; fi
+}
 
 # --- helpers ---
 

@@ -134,7 +134,7 @@ private_main_cf(const struct private_system *p, char *const *settings, struct bu
 		{ NULL, "virtual_mailbox_maps", "texthash:$config_directory/mailboxes" },
 		{ NULL, "virtual_mailbox_base", "$config_directory/mail" },
 		{ NULL, "virtual_minimum_uid", "0" },
-		{ NULL, "auth_backends", "tdb:$config_directory/users.tdb" },
+		{ NULL, "auth_backends", "tdb:$config_directory/users" },
 		{ "TLS is offered, and needed for passwords.", "smtpd_tls_security_level", "may" },
 		{ NULL, "smtpd_tls_cert_file", "$config_directory/cert.pem" },
 		{ NULL, "smtpd_tls_key_file", "$config_directory/key.pem" },

@@ -81,13 +81,15 @@ print_list(struct config *c, const struct print *p)
 	free(l.name);
 }
 
-/* Text for mdoc: a backslash is written \e, and no line begins with a control character of roff. */
+/* Text for mdoc: a backslash is written \e, a new sentence begins a new line. */
 static void
 print_mdoc(const char *s)
 {
 	for (; *s; s++)
 		if (*s == '\\')
 			fputs("\\e", stdout);
+		else if (s[0] == '.' && s[1] == ' ' && s[2])
+			fputs(".\n", stdout), s++;
 		else
 			putchar(*s);
 }
@@ -108,6 +110,21 @@ type_text(const struct param *p)
 	return "text";
 }
 
+static void
+print_default(const struct param *p)
+{
+	if (!p->def) {
+		printf("Its default is computed.\n");
+	} else if (!*p->def) {
+		printf("Default: empty.\n");
+	} else {
+		/* a macro would take punctuation at the end of the value for its own */
+		printf("Default:\n\\&\\fB");
+		print_mdoc(p->def);
+		printf("\\fR\n");
+	}
+}
+
 void
 print_manual(void)
 {
@@ -116,23 +133,14 @@ print_manual(void)
 
 		if (!*p->programs)
 			continue;
-		printf(".It Va %s Pq %s", p->name, type_text(p));
-		printf("\n");
+		printf(".It Va %s Pq %s\n", p->name, type_text(p));
 		print_mdoc(p->help);
-		printf("\n.br\nDefault: ");
-		if (!p->def)
-			printf("computed.\n");
-		else if (!*p->def)
-			printf("empty.\n");
-		else {
-			printf("\\&");
-			print_mdoc(p->def);
-			printf("\n");
-		}
+		printf("\n");
+		print_default(p);
 	}
-	printf(".El\n.Ss Known and not supported\n"
-	    "These parameters of Postfix and Dovecot are known, so that a configuration may have them;\n"
-	    "they have no effect, and\n.Ic mtaconf check\nsays so.\n.Bl -tag -width Ds\n");
+	printf(".El\n.Ss Known and without effect\n"
+	    "These parameters of Postfix and Dovecot may stand in\n.Pa main.cf .\n"
+	    "They change nothing, and\n.Ic mtaconf check\nsays so.\n.Bl -tag -width Ds\n");
 	for (size_t i = 0; i < param_count; i++)
 		if (!*param_table[i].programs) {
 			printf(".It Va %s\n", param_table[i].name);
