@@ -307,6 +307,24 @@ reload(struct parent *m)
 	replace_workers(m);
 }
 
+static bool
+has_children(const struct pool *p)
+{
+	for (int i = 0; i < p->children; i++)
+		if (p->child[i])
+			return true;
+	return false;
+}
+
+static bool
+all_gone(const struct pool *p)
+{
+	for (int i = 0; i < p->slots; i++)
+		if (p->pid[i])
+			return false;
+	return !has_children(p);
+}
+
 /* The earliest of what has a time. */
 static int64_t
 timers(struct parent *m)
@@ -331,7 +349,7 @@ timers(struct parent *m)
 	if (p->on_loan && now >= m->loan_at) {
 		uint64_t begun = atomic_load(&p->board->tickets);
 
-		if (idle == live && begun == m->loan_tickets && m->loan_at)
+		if (idle == live && begun == m->loan_tickets && m->loan_at && !has_children(p))
 			pool_stopping = 1;
 		m->loan_tickets = begun;
 		m->loan_at = now + (p->s->limits.max_idle > 0 ? p->s->limits.max_idle : 1) * SECOND;
@@ -364,18 +382,6 @@ wait_for_events(struct parent *m, int64_t until)
 		kicked(m);
 	if (fds[1].revents & POLLIN)
 		answer_request(m);
-}
-
-static bool
-all_gone(const struct pool *p)
-{
-	for (int i = 0; i < p->slots; i++)
-		if (p->pid[i])
-			return false;
-	for (int i = 0; i < p->children; i++)
-		if (p->child[i])
-			return false;
-	return true;
 }
 
 static void
@@ -433,6 +439,20 @@ prepare(struct pool *p)
 	return 0;
 }
 
+static void
+clean_up(struct pool *p)
+{
+	pool_current = NULL;
+	munmap(p->board, sizeof *p->board + (size_t)p->slots * sizeof p->board->slot[0]);
+	free(p->pid);
+	free(p->child);
+	for (int i = 0; i < 2; i++) {
+		close(p->kick[i]);
+		if (p->ask[i] >= 0)
+			close(p->ask[i]);
+	}
+}
+
 int
 pool_run(struct pool *p)
 {
@@ -467,6 +487,7 @@ pool_run(struct pool *p)
 			reload(&m);
 	}
 	stop(&m);
+	clean_up(p);
 	return p->single ? m.single_status : 0;
 }
 

@@ -245,5 +245,7 @@ main(int argc, char **argv)
 		default: return EX_USAGE;
 		}
 	}
-	return server_run(&s);
+	n = server_run(&s);
+	free(listen);
+	return n;
 }
