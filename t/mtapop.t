@@ -152,7 +152,7 @@ mailbox
 W=$!
 sleep 0.5; mv "$MAILDIR/new/1700000001.M1P1Q1.h" "$MAILDIR/cur/1700000001.M1P1Q1.h:2,FS"; wait $W
 like "$(tr -d '\r' < "$T/out")" '^body' "a message that another program renamed is still read"
-is "$(ls "$MAILDIR/cur" | grep -c 1700000001)" 0 "and deleted"
+is "$(find "$MAILDIR" -name '1700000001*' | wc -l)" 0 "and deleted"
 rm -rf "$MAILDIR"
 is "$(lines STAT LIST QUIT | pop "$POP3_PORT" | head -1)" "+OK 0 0" "no mailbox yet: no messages"
 
@@ -192,7 +192,7 @@ if [ "$(id -u)" = 0 ]; then
 	{ lines 'USER own' 'PASS secret' STAT; sleep 1; lines QUIT; } | raw "$P" > "$T/out" &
 	W=$!
 	sleep 0.5
-	OUT=$(ps -eo uid,gid,args | grep '[m]tapop' | awk '$1 == 4242 { print $1 ":" $2 }')
+	OUT=$(ps -eo uid,gid,comm | awk '$1 == 4242 && $3 == "mtapop" { print $1 ":" $2 }')
 	is "$OUT" 4242:4343 "by a process of its owner"
 	wait $W
 	if have_program openssl; then
@@ -202,8 +202,8 @@ if [ "$(id -u)" = 0 ]; then
 		OUT=$({ sleep 0.3; lines 'USER own' 'PASS secret' 'RETR 1' QUIT; sleep 0.5; } | timeout 20 openssl s_client -quiet -connect "127.0.0.1:$S" 2>/dev/null)
 		like "$OUT" 'private' "and through TLS"
 	fi
-	for id in "0 4343" "4242 0"; do
-		set -- $id
+	for id in 0:4343 4242:0; do
+		set -- "${id%:*}" "${id#*:}"
 		printf 'secret\n' | mtapasswd -C "$CONF" -p -m "maildir:$T/own" add "bad$1" 2>/dev/null
 		mtamap -s "tdb:$CONF/users" | sed -n "s/^bad$1	//p" > "$T/rec"
 		printf 'bad%s %s\tuid=%s\tgid=%s\n' "$1" "$(cat "$T/rec")" "$1" "$2" | mtamap -ir "$CONF/users"

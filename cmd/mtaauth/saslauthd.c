@@ -9,7 +9,7 @@
 
 #include <string.h>
 
-enum { FIELDS = 4, FIELD_MAX = 4096, WAIT = 30 };
+enum { FIELDS = 4, FIELD_MAX = 65535, WAIT = 30 };
 
 /* Exactly n bytes into out. 0 or -1. */
 static int
