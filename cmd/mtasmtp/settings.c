@@ -144,8 +144,6 @@ read_tls(struct settings *s, struct config *c, bool implicit, struct buf *warnin
 		level = config_bool(c, "smtpd_enforce_tls") ? "encrypt" : config_bool(c, "smtpd_use_tls") ? "may" : "none";
 	s->tls_level = strcasecmp(level, "encrypt") == 0 ? TLS_ENCRYPT : strcasecmp(level, "may") == 0 ? TLS_MAY : TLS_NONE;
 	s->tls_received_header = config_bool(c, "smtpd_tls_received_header");
-	if (s->tls_level == TLS_NONE && !implicit)
-		return;
 	t.key_file = or_null(config_str(c, "smtpd_tls_key_file"));
 	if (!t.cert_file) {
 		if (s->tls_level == TLS_ENCRYPT || implicit)

@@ -70,7 +70,7 @@ struct settings {
 };
 
 /* Takes over conf. implicit_tls: some socket speaks TLS from the first byte, so a certificate is needed whatever the
- * level. NULL with err, conf then still the caller's; what can go on without (a certificate that cannot be read) is put into
+ * level (it is loaded when there is one: systemd may say later which sockets are such). NULL with err, conf then still the caller's; what can go on without (a certificate that cannot be read) is put into
  * warnings, one a line. */
 struct settings *settings_new(struct config *conf, bool implicit_tls, struct buf *warnings, struct buf *err);
 void settings_free(struct settings **s);
