@@ -32,7 +32,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#define STOP_SECONDS 10           /* jobs under way may end within that time */
+#define STOP_SECONDS 5           /* jobs under way may end within that time */
 
 static struct config_options options;
 static struct watch signals;

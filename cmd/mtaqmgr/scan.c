@@ -151,7 +151,7 @@ scan_incoming(void)
 	return false;
 }
 
-/* When a file in deferred/ is due. A time further away than any that we give is of a clock that was wrong. */
+/* When a file in deferred/ is due. A time further away than any that we give is of a clock that was wrong: it is due. */
 static void
 found_deferred(const char *id)
 {
@@ -164,7 +164,7 @@ found_deferred(const char *id)
 		log_warn("deferred/%s: not a regular file: ignored", id);
 		return;
 	}
-	wait_scan_add(id, st.st_mtime < latest ? st.st_mtime : latest);
+	wait_scan_add(id, st.st_mtime <= latest ? st.st_mtime : 0);
 }
 
 static bool

@@ -121,7 +121,8 @@ starter_run(struct config *c, const char *transport, uid_t uid, gid_t gid, const
     struct buf *err)
 {
 	struct agent_command *a = command_get(c, transport, err);
-	struct proc p = { .in = in, .out = out, .err = STDERR_FILENO };
+	/* it must not go on delivering when nobody is left to hear of it: another manager would deliver again */
+	struct proc p = { .in = in, .out = out, .err = STDERR_FILENO, .death_signal = SIGTERM };
 	int pair[2] = { -1, -1 };
 	char **argv, **env;
 	pid_t pid = -1;
