@@ -171,8 +171,10 @@ make_user(struct private_system *p)
 		msg_die(EX_CANTCREAT, "mtapasswd failed to store the password of %s", b.data);
 	if (r < 0)
 		msg_warn("mtapasswd is not there: there will be no login");
-	if (geteuid() == 0 && lchown("users.tdb", p->uid, p->gid) < 0 && errno != ENOENT) /* auth_user is mail_owner here */
-		msg_die(EX_CANTCREAT, "give users.tdb to %s: %s", p->owner, strerror(errno));
+	buf_clear(&b);
+	buf_addf(&b, "%s/users.tdb", p->dir);
+	if (geteuid() == 0 && lchown(b.data, p->uid, p->gid) < 0 && errno != ENOENT) /* auth_user is mail_owner here */
+		msg_die(EX_CANTCREAT, "give %s to %s: %s", b.data, p->owner, strerror(errno));
 	p->login = r == 1;
 	buf_free(&b);
 }
