@@ -179,6 +179,7 @@ main(int argc, char **argv)
 		.fork_delay = config_time(c, "fork_delay"),
 		.user = *user && strcmp(user, "root") != 0 ? user : NULL, /* root: the server says so and goes on */
 	};
+	s.limits.unconfined = !s.limits.user; /* who wants root here wants files that root alone may read, and helpers of PAM */
 	status = server_run(&s);
 	if (own)
 		sockets_remove(c);
