@@ -73,6 +73,7 @@ hear(const struct options *o, struct config *c, int fd)
 		say(o, "started", c);
 		return EX_OK;
 	}
+	control_wait(c, clock_deadline(config_time(c, "service_stop_timeout") + 5)); /* what did start is being ended */
 	msg_die(EX_UNAVAILABLE, "%s", text.data);
 }
 

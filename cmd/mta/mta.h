@@ -17,8 +17,9 @@ struct service {
 	pid_t pid;                /* 0: not running */
 	int64_t started;          /* monotonic */
 	int64_t retry;            /* when to start it again (monotonic); CLOCK_NEVER: not */
-	int64_t delay;            /* seconds waited before that, doubled each time it dies young */
+	int deaths;               /* in a row, each within a minute of its start */
 	bool ready;               /* accepts connections */
+	bool hup;                 /* gets SIGHUP as soon as it can take one */
 	bool wanted;              /* still named after a reload */
 	int err;                  /* its standard error, when that is a pipe; -1 */
 	struct buf said;          /* the last it wrote there */
@@ -35,6 +36,8 @@ int service_spawn(struct service *s, struct config *c, const char *notify, int l
 /* For a program that does not say when it is ready: whether it has lived for a moment, and all addresses of its -l options
  * accept a connection; why tells what does not. */
 bool service_ready(const struct service *s, struct config *c, struct buf *why);
+/* Whether it has said that it is ready, or has had time enough to: before that a signal might end it. */
+bool service_settled(const struct service *s);
 /* Why a service is gone: its exit status and the last it said, there or in maillog_file. */
 void service_epitaph(const struct service *s, struct config *c, pid_t pid, int status, struct buf *out);
 /* Writes or removes its pid file. */

@@ -253,9 +253,15 @@ accepts(struct config *c, const char *where, struct buf *why)
 }
 
 bool
+service_settled(const struct service *s)
+{
+	return s->ready || clock_mono() - s->started >= QUIET;
+}
+
+bool
 service_ready(const struct service *s, struct config *c, struct buf *why)
 {
-	if (clock_mono() - s->started < QUIET) {
+	if (!service_settled(s)) {
 		buf_adds(why, "not ready yet");
 		return false;
 	}
@@ -270,12 +276,15 @@ service_ready(const struct service *s, struct config *c, struct buf *why)
 static void
 from_log(const struct service *s, struct config *c, pid_t pid, struct buf *out)
 {
-	struct buf text = BUF_INIT(SAID_MAX), mine = BUF_INIT(256);
+	struct buf text = BUF_INIT(SAID_MAX), mine = BUF_INIT(256), early = BUF_INIT(65536);
+	const char *slash = strrchr(s->argv[0], '/');
 	int fd = open(config_str(c, "maillog_file"), O_RDONLY | O_CLOEXEC | O_NOCTTY);
 	char *line, *save = NULL, *at;
 	ssize_t n = -1;
 
+	/* lines of the log, and those that it wrote before it opened the log: "program: text" */
 	buf_addf(&mine, "[%d]: ", (int)pid);
+	buf_addf(&early, "%s: ", slash ? slash + 1 : s->argv[0]);
 	if (fd >= 0 && buf_reserve(&text, SAID_MAX - 1) == 0)
 		n = pread(fd, text.data, SAID_MAX - 1, s->log_at);
 	if (n > 0) {
@@ -283,13 +292,14 @@ from_log(const struct service *s, struct config *c, pid_t pid, struct buf *out)
 		for (line = strtok_r(text.data, "\n", &save); line; line = strtok_r(NULL, "\n", &save))
 			if ((at = strstr(line, mine.data)))
 				buf_addf(out, "%s%s", out->len ? "; " : "", at + mine.len);
-			else if (strncmp(line, s->argv[0], strlen(s->argv[0])) == 0)
+			else if (strncmp(line, early.data, early.len) == 0)
 				buf_addf(out, "%s%s", out->len ? "; " : "", line);
 	}
 	if (fd >= 0)
 		close(fd);
 	buf_free(&text);
 	buf_free(&mine);
+	buf_free(&early);
 }
 
 void

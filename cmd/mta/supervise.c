@@ -27,7 +27,7 @@
 
 #define TICK 10                       /* milliseconds between looks while services start */
 #define DELAY_MAX 60                  /* seconds */
-#define SETTLED 60                    /* a service that lived this many seconds is started again at once */
+#define SETTLED 60                    /* a service that lived this many seconds has not died young */
 
 enum phase { STARTING, RUNNING, STOPPING };
 
@@ -90,6 +90,21 @@ begin_stop(struct supervisor *v, int status)
 	signal_all(v, SIGTERM, false);
 }
 
+/* Sets when a service is started again; the seconds until then. */
+static int
+retry_later(struct supervisor *v, struct service *s)
+{
+	int64_t delay = config_time(v->c, "fork_delay");
+
+	for (int i = 0; i < s->deaths && delay < DELAY_MAX; i++)
+		delay = delay ? delay * 2 : 1;
+	if (delay > DELAY_MAX)
+		delay = DELAY_MAX;
+	s->deaths++;
+	s->retry = clock_deadline(delay);
+	return (int)delay;
+}
+
 static void
 start_service(struct supervisor *v, struct service *s)
 {
@@ -101,9 +116,7 @@ start_service(struct supervisor *v, struct service *s)
 			report(v, err.data);
 			begin_stop(v, EX_UNAVAILABLE);
 		} else {
-			s->delay = s->delay ? s->delay * 2 : config_time(v->c, "fork_delay");
-			s->delay = s->delay > DELAY_MAX ? DELAY_MAX : s->delay;
-			s->retry = clock_deadline(s->delay);
+			(void)retry_later(v, s);
 		}
 	}
 	buf_free(&err);
@@ -157,12 +170,8 @@ ended(struct supervisor *v, struct service *s, int status)
 		report(v, text.data);
 		begin_stop(v, EX_UNAVAILABLE);
 	} else {
-		if (settled || !s->delay)
-			s->delay = config_time(v->c, "fork_delay");
-		else
-			s->delay = s->delay * 2 > DELAY_MAX ? DELAY_MAX : s->delay * 2;
-		s->retry = clock_deadline(s->delay);
-		log_warn("%s; it is started again in %d s", text.data, (int)s->delay);
+		s->deaths = settled ? 0 : s->deaths;
+		log_warn("%s; it is started again in %d s", text.data, retry_later(v, s));
 	}
 	buf_free(&text);
 }
@@ -276,11 +285,10 @@ adopt(struct supervisor *v, struct services *fresh)
 			now->pid = was->pid;
 			now->started = was->started;
 			now->ready = was->ready;
-			now->delay = was->delay;
+			now->deaths = was->deaths;
 			now->retry = was->retry;
 			now->err = was->err;
-			if (now->pid)
-				kill(now->pid, SIGHUP);
+			now->hup = now->pid != 0;
 		} else if (was->pid) {
 			log_info("service %s: ended (process %d)", was->name, (int)was->pid);
 			kill(was->pid, SIGTERM);
@@ -356,7 +364,9 @@ wait_time(const struct supervisor *v)
 	if (v->phase == STARTING)
 		return TICK;
 	for (size_t i = 0; v->phase == RUNNING && i < v->l.n; i++)
-		if (!v->l.s[i].pid && v->l.s[i].retry < next)
+		if (v->l.s[i].hup)
+			return TICK;
+		else if (!v->l.s[i].pid && v->l.s[i].retry < next)
 			next = v->l.s[i].retry;
 	return clock_left_ms(next);
 }
@@ -380,9 +390,17 @@ turn(struct supervisor *v)
 	take_signals(v);
 	if (v->phase == STARTING)
 		look(v);
-	for (size_t i = 0; v->phase == RUNNING && i < v->l.n; i++)
-		if (!v->l.s[i].pid && clock_mono() >= v->l.s[i].retry)
-			start_service(v, &v->l.s[i]);
+	for (size_t i = 0; v->phase == RUNNING && i < v->l.n; i++) {
+		struct service *s = &v->l.s[i];
+
+		if (!s->pid && clock_mono() >= s->retry)
+			start_service(v, s);
+		if (s->hup && (!s->pid || service_settled(s))) {
+			if (s->pid)
+				kill(s->pid, SIGHUP);
+			s->hup = false;
+		}
+	}
 	if (v->phase == STOPPING && clock_mono() >= v->deadline) {
 		log_warn("services did not end within service_stop_timeout: they are killed");
 		signal_all(v, SIGKILL, true);

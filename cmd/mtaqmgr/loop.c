@@ -105,6 +105,8 @@ loop_run(void)
 
 		for (size_t i = 0; i < work_count; i++)
 			busy |= works[i]();
+		if (ended) /* by one of them: there is nothing to wait for */
+			break;
 		event_count = epoll_wait(epoll, events, EVENTS, sleep_ms(busy));
 		if (event_count < 0 && errno != EINTR)
 			msg_die(EX_OSERR, "epoll_wait: %s", strerror(errno));
