@@ -63,7 +63,7 @@ mta_setup() { # [name=value ...]
 	echo 'u1@example.com u1/' >"$W/mta/vmaps"
 	MTA_BOX=$W/mta/bench/u1
 }
-mta_start() { in_group mta mta -C "$W/mta" start >"$W/start.log" 2>&1 || { cat "$W/start.log" "$W/mta.log"; exit 1; }; }
+mta_start() { in_group mta mta -C "$W/mta" start >"$W/start.log" 2>&1 || { cat "$W/start.log"; tail -5 "$W/mta.log"; exit 1; }; }
 mta_stop() { mta -C "$W/mta" stop >/dev/null 2>&1; }
 
 PF_PORT=$(free_port)
