@@ -32,12 +32,12 @@ talk() {
 }
 talks() { talk "$PORT" "$@"; }
 has() { printf '%s\n' "$out" | grep -qE -- "$1"; }
-# until_ok COMMAND... - tries for five seconds
+# until_ok COMMAND... - tries for ten seconds
 until_ok() {
 	n=0
 	until "$@" >/dev/null 2>&1; do
 		n=$((n + 1))
-		[ $n -lt 100 ] || return 1
+		[ $n -lt 200 ] || return 1
 		sleep 0.05
 	done
 }
