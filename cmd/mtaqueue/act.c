@@ -2,9 +2,8 @@
  * Copyright (c) 2026 The mtakit authors */
 /* The verbs that move messages: flush, hold, release, requeue, delete, undelete. Each message by one rename, which
  * either happens or does not; the queue manager sees what comes into incoming/, and lets go of what is no longer in active/. */
-#include "mtaqueue.h"
+#include "act.h"
 #include "print.h"
-#include "select.h"
 
 #include "base/msg.h"
 
@@ -15,21 +14,8 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sysexits.h>
+#include <time.h>
 #include <unistd.h>
-
-#define BIT(queue) (1u << (queue))
-
-struct action {
-	const char *did;          /* "held" */
-	const char *would;        /* "would hold" */
-	unsigned from;            /* the queues it works on */
-	enum queue_name to;
-	bool forget;              /* the reasons of earlier attempts go */
-	bool now;                 /* delete --now */
-	bool quiet;               /* -q: prints nothing */
-	struct selection *s;
-	uint64_t done, failed;
-};
 
 static int
 option(void *arg, int letter, char *value)
@@ -66,7 +52,7 @@ act(void *arg, struct item *it)
 	struct action *a = arg;
 
 	if (!(a->from & BIT(it->where)) || (it->where == a->to && !a->now)) {
-		if (a->s->ids.n) {
+		if (a->s->ids.n && !a->postsuper) {
 			msg_warn("%s: is in %s", it->id, queue_names[it->where]);
 			a->failed++;
 		}
@@ -82,9 +68,23 @@ act(void *arg, struct item *it)
 		return errno == EACCES || errno == EPERM || errno == EROFS; /* so it will be for the others too */
 	}
 	a->done++;
-	if (!a->quiet)
+	if (a->postsuper && a->s->ids.n)
+		fprintf(stderr, "postsuper: %s: %s\n", it->id, a->postsuper);
+	else if (!a->quiet && !a->postsuper)
 		printf("%s %s\n", a->s->dry ? a->would : a->did, it->id);
 	return 0;
+}
+
+int
+act_run(struct action *a, struct selection *s)
+{
+	int status;
+
+	a->s = s;
+	status = select_run(s, act, a);
+	if (a->failed)
+		return EX_UNAVAILABLE;
+	return a->done == 0 && status == EX_OK ? EX_NOINPUT : status;
 }
 
 static int
@@ -98,18 +98,13 @@ run(struct app *app, int argc, char **argv, struct action *a, bool needs_selecti
 	int status;
 
 	select_parse(&s, app, a->from, argc, argv, &own);
-	a->s = &s;
 	if (a->now && a->to != QUEUE_TRASH)
 		usage(app, "--now is for delete");
 	if (needs_selection && select_everything(&s))
 		usage(app, "which messages? Queue IDs, a selection such as --from, or --all");
-	status = select_run(&s, act, a);
+	status = act_run(a, &s);
 	if (!a->quiet)
 		printf("%s %" PRIu64 " message%s\n", s.dry ? a->would : a->did, a->done, a->done == 1 ? "" : "s");
-	if (a->failed)
-		status = EX_UNAVAILABLE;
-	else if (a->done == 0 && status == EX_OK)
-		status = EX_NOINPUT;
 	select_free(&s);
 	return status;
 }
@@ -149,19 +144,44 @@ verb_requeue(struct app *app, int argc, char **argv)
 	return run(app, argc, argv, &a, true);
 }
 
+void
+act_need_trash(struct app *app)
+{
+	struct queue *q = &app->queue;
+
+	if (q->fd[QUEUE_TRASH] >= 0)
+		return;
+	mkdirat(q->top, queue_names[QUEUE_TRASH], 0700);
+	q->fd[QUEUE_TRASH] = openat(q->top, queue_names[QUEUE_TRASH], O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (q->chown && q->fd[QUEUE_TRASH] >= 0)
+		(void)!fchownat(q->top, queue_names[QUEUE_TRASH], q->owner, q->group, AT_SYMLINK_NOFOLLOW);
+}
+
+/* Takes away what has been in the trash for longer than queue_trash_lifetime: since its inode last changed, by
+ * the move into it. */
+static int
+expire(void *arg, const char *id)
+{
+	struct app *app = arg;
+	int64_t lifetime = config_time(app->config, "queue_trash_lifetime");
+	struct stat st;
+
+	if (fstatat(app->queue.fd[QUEUE_TRASH], id, &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_ctime + lifetime < time(NULL))
+		queue_remove(&app->queue, QUEUE_TRASH, id);
+	return 0;
+}
+
 int
 verb_delete(struct app *app, int argc, char **argv)
 {
 	struct action a = { .did = "deleted", .would = "would delete", .to = QUEUE_TRASH,
 		.from = BIT(QUEUE_INCOMING) | BIT(QUEUE_ACTIVE) | BIT(QUEUE_DEFERRED) | BIT(QUEUE_HOLD) | BIT(QUEUE_CORRUPT) };
 
-	/* the trash is made when it is first needed */
-	if (app->queue.fd[QUEUE_TRASH] < 0) {
-		mkdirat(app->queue.top, queue_names[QUEUE_TRASH], 0700);
-		app->queue.fd[QUEUE_TRASH] = openat(app->queue.top, queue_names[QUEUE_TRASH], O_PATH | O_DIRECTORY | O_CLOEXEC);
-		if (app->queue.chown && app->queue.fd[QUEUE_TRASH] >= 0)
-			(void)!fchownat(app->queue.top, queue_names[QUEUE_TRASH], app->queue.owner, app->queue.group, 0);
-	}
+	struct buf err = BUF_INIT(4096);
+
+	act_need_trash(app);
+	queue_scan(&app->queue, QUEUE_TRASH, expire, app, &err); /* if it cannot be, another time */
+	buf_free(&err);
 	return run(app, argc, argv, &a, true);
 }
 

@@ -96,13 +96,11 @@ json_rcpts(struct item *it)
 }
 
 void
-print_json(struct item *it)
+print_json_object(struct item *it)
 {
 	int64_t arrival = item_arrival(it) / 1000000, next = item_next(it);
 	bool good = item_envelope(it);
 
-	if (it->gone)
-		return;
 	printf("{\"queue_name\": \"%s\", \"queue_id\": \"%s\", \"arrival_time\": %" PRId64 ", \"message_size\": %" PRIu64,
 	    queue_names[it->where], it->id, arrival, item_size(it));
 	if (next)
@@ -116,5 +114,15 @@ print_json(struct item *it)
 	} else {
 		member("error", it->err.data);
 	}
-	puts("}");
+	putchar('}');
+}
+
+void
+print_json(struct item *it)
+{
+	item_envelope(it);
+	if (it->gone)
+		return;
+	print_json_object(it);
+	putchar('\n');
 }

@@ -2,6 +2,7 @@
  * Copyright (c) 2026 The mtakit authors */
 /* mtaqueue: the mail queue for people and scripts. Works on the queue's directories with the caller's own
  * permissions, by atomic renames; the queue manager notices (mtaqueue(5)). */
+#include "compat.h"
 #include "mtaqueue.h"
 
 #include "sys/proc.h"
@@ -22,12 +23,23 @@ static const struct verb verbs[] = {
 	{ "add", verb_add, "[-t] [-f sender] [--hold] [sender] recipient ... < message", false },
 	{ "list", verb_list, "[-jv] [--format text] [selection]", false },
 	{ "show", verb_show, "[-j] [--body | --raw | --envelope] selection", false },
+	{ "stat", verb_stat, "[-j | --prometheus] [--by key] [--top number] [selection]", false },
+	{ "trace", verb_trace, "[--log file] id | address | message-id ...", false },
+	{ "watch", verb_watch, "[-j] [--for time] [selection]", false },
 	{ "flush", verb_flush, "[-n] [selection]", false },
 	{ "hold", verb_hold, "[-n] selection", false },
 	{ "release", verb_release, "[-n] selection", false },
 	{ "requeue", verb_requeue, "[-n] selection", false },
 	{ "delete", verb_delete, "[-n] [--now] selection", false },
 	{ "undelete", verb_undelete, "[-n] selection", false },
+};
+
+/* What it is called by may say what to do. */
+static const struct verb names[] = {
+	{ "mailq", compat_mailq, "", false },
+	{ "postqueue", compat_postqueue, "", false },
+	{ "postsuper", compat_postsuper, "", false },
+	{ "postcat", compat_postcat, "", false },
 };
 
 static void
@@ -74,19 +86,57 @@ find_verb(struct app *app, const char *name)
 	usage(app, "unknown verb \"%s\"", name);
 }
 
+/* Runs the verb, and ends with its status. */
+static void __attribute__((noreturn))
+run(struct app *app, const struct config_options *options, const struct verb *verb, int argc, char **argv)
+{
+	struct buf err = BUF_INIT(4096);
+	int status;
+
+	app->verb = verb->name;
+	app->usage = verb->usage;
+	app->config = config_from_options(options);
+	if (queue_open(&app->queue, config_str(app->config, "queue_directory"), verb->create, &err) < 0)
+		msg_die(errno == EACCES ? EX_NOPERM : errno == ENOENT ? EX_CONFIG : EX_OSERR, "%s", err.data);
+	status = verb->run(app, argc, argv);
+	check_output();
+	queue_close(&app->queue);
+	config_close(&app->config);
+	exit(status);
+}
+
+/* Called by one of Postfix's names: its options are the verb's, but for where the configuration is. */
+static void
+run_by_name(struct app *app, struct config_options *options, int argc, char **argv)
+{
+	const struct verb *verb = NULL;
+
+	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+		if (strcmp(names[i].name, msg_program) == 0)
+			verb = &names[i];
+	if (!verb)
+		return;
+	for (int i = 1; i + 1 < argc; i++)
+		if (strcmp(argv[i], "-c") == 0 || strcmp(argv[i], "-C") == 0)
+			config_option(options, 'C', argv[i + 1]);
+		else if (strcmp(argv[i], "-o") == 0 && strcmp(verb->name, "postcat") != 0)
+			config_option(options, 'o', argv[i + 1]);
+	run(app, options, verb, argc, argv);
+}
+
 int
 main(int argc, char **argv)
 {
 	struct config_options options = { 0 };
-	struct buf err = BUF_INIT(4096);
 	struct app app = { 0 };
-	const struct verb *verb;
-	int letter, status;
+	int letter;
 
 	proc_sane_fds();
-	msg_init("mtaqueue");
+	msg_init(argc > 0 ? argv[0] : NULL);
 	signal(SIGXFSZ, SIG_IGN); /* a limit on file sizes is an error like a full disk */
 	signal(SIGPIPE, SIG_IGN);
+	run_by_name(&app, &options, argc, argv);
+	msg_init("mtaqueue");
 	while ((letter = getopt(argc, argv, "+:C:o:V")) != -1)
 		switch (letter) {
 		case 'C':
@@ -103,15 +153,5 @@ main(int argc, char **argv)
 		}
 	if (optind >= argc)
 		usage(&app, "what to do?");
-	verb = find_verb(&app, argv[optind]);
-	app.verb = verb->name;
-	app.usage = verb->usage;
-	app.config = config_from_options(&options);
-	if (queue_open(&app.queue, config_str(app.config, "queue_directory"), verb->create, &err) < 0)
-		msg_die(errno == EACCES ? EX_NOPERM : errno == ENOENT ? EX_CONFIG : EX_OSERR, "%s", err.data);
-	status = verb->run(&app, argc - optind, argv + optind);
-	check_output();
-	queue_close(&app.queue);
-	config_close(&app.config);
-	return status;
+	run(&app, &options, find_verb(&app, argv[optind]), argc - optind, argv + optind);
 }

@@ -27,6 +27,9 @@ struct verb {
 int verb_add(struct app *app, int argc, char **argv);
 int verb_list(struct app *app, int argc, char **argv);
 int verb_show(struct app *app, int argc, char **argv);
+int verb_stat(struct app *app, int argc, char **argv);
+int verb_trace(struct app *app, int argc, char **argv);
+int verb_watch(struct app *app, int argc, char **argv);
 int verb_flush(struct app *app, int argc, char **argv);
 int verb_hold(struct app *app, int argc, char **argv);
 int verb_release(struct app *app, int argc, char **argv);

@@ -12,6 +12,7 @@ const char *short_time(int64_t seconds, char out[24]);
 const char *short_size(uint64_t bytes, char out[24]);
 /* One JSON object on one line (mtaqueue(5)). */
 void print_json(struct item *it);
+void print_json_object(struct item *it);            /* without the line end */
 void json_string(const char *text);
 /* The headings and lines of the table. verbose: all recipients. */
 void print_heading(void);

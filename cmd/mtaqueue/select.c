@@ -145,6 +145,27 @@ add_stdin(struct selection *s)
 	free(line);
 }
 
+void
+select_init(struct selection *s, struct app *app, unsigned queues)
+{
+	*s = (struct selection){ .app = app, .all_queues = queues, .now = clock_real() };
+}
+
+void
+select_add(struct selection *s, char *id)
+{
+	if (strcmp(id, "-") == 0)
+		add_stdin(s);
+	else
+		add_id(s, id);
+}
+
+void
+select_add_pattern(struct selection *s, enum select_kind kind, const char *pattern)
+{
+	add_pattern(&s->pattern[kind], pattern);
+}
+
 /* All long options in one table: the verb's own and those of the selection. */
 static struct option *
 all_options(const struct verb_options *own)
@@ -168,7 +189,7 @@ select_parse(struct selection *s, struct app *app, unsigned queues, int argc, ch
 	char letters[40];
 	int letter;
 
-	*s = (struct selection){ .app = app, .all_queues = queues, .now = clock_real() };
+	select_init(s, app, queues);
 	snprintf(letters, sizeof letters, ":n%s", own->letters);
 	optind = 0;
 	while ((letter = getopt_long(argc, argv, letters, all, NULL)) != -1) {
@@ -183,10 +204,7 @@ select_parse(struct selection *s, struct app *app, unsigned queues, int argc, ch
 			usage(app, "option %s: wrong value", argv[optind - 1]);
 	}
 	for (int i = optind; i < argc; i++)
-		if (strcmp(argv[i], "-") == 0)
-			add_stdin(s);
-		else
-			add_id(s, argv[i]);
+		select_add(s, argv[i]);
 	free(all);
 }
 
@@ -289,7 +307,8 @@ visit_ids(struct walk *w)
 		int where = queue_find(&w->s->app->queue, id);
 
 		if (where < 0) {
-			msg_warn("%s: not in the queue", id);
+			if (!w->s->silent)
+				msg_warn("%s: not in the queue", id);
 			w->s->missing = true;
 			continue;
 		}

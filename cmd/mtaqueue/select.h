@@ -33,6 +33,7 @@ struct selection {
 	struct patterns ids;
 	struct route_maps *routes;
 	int64_t now;              /* microseconds */
+	bool silent;              /* says nothing about an ID that is not there */
 	bool missing;             /* an ID that was named is not there */
 	uint64_t matched;
 };
@@ -48,6 +49,10 @@ struct verb_options {
 
 /* Ends the program with a usage message for what it cannot understand. queues: bits, e.g. 1 << QUEUE_HOLD. */
 void select_parse(struct selection *s, struct app *app, unsigned queues, int argc, char **argv, const struct verb_options *own);
+/* For those who do not have our options: an empty selection, and an ID ("ALL": all; "-": from standard input). */
+void select_init(struct selection *s, struct app *app, unsigned queues);
+void select_add(struct selection *s, char *id);
+void select_add_pattern(struct selection *s, enum select_kind kind, const char *pattern);
 /* Without IDs, patterns or --all: for verbs that must not mean everything by accident. */
 bool select_everything(const struct selection *s);
 /* Calls f for each message that matches until it returns non-zero. EX_OK, EX_NOINPUT when nothing matched or a

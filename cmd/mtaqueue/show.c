@@ -4,6 +4,7 @@
 #include "mtaqueue.h"
 #include "print.h"
 #include "select.h"
+#include "show.h"
 
 #include "syntax/header.h"
 
@@ -43,23 +44,21 @@ option(void *arg, int letter, char *value)
 	return 0;
 }
 
-/* Bytes of the file to standard output; control characters do not reach a terminal. */
-static void
-copy_out(struct showing *s, struct item *it, uint64_t at, uint64_t n)
+int
+show_bytes(int fd, const char *name, uint64_t at, uint64_t n, bool terminal)
 {
 	static char chunk[65536];
 
 	while (n > 0) {
-		ssize_t k = pread(it->fd, chunk, n < sizeof chunk ? (size_t)n : sizeof chunk, (off_t)at);
+		ssize_t k = pread(fd, chunk, n < sizeof chunk ? (size_t)n : sizeof chunk, (off_t)at);
 
 		if (k < 0 && errno == EINTR)
 			continue;
 		if (k <= 0) {
-			msg_warn("%s: read: %s", it->id, k < 0 ? strerror(errno) : "the file is shorter than it was");
-			s->failed++;
-			return;
+			msg_warn("%s: read: %s", name, k < 0 ? strerror(errno) : "the file is shorter than it was");
+			return -1;
 		}
-		if (s->terminal)
+		if (terminal)
 			for (char *p = chunk, *end = chunk + k; p < end;) {
 				char *stop = p;
 
@@ -72,21 +71,21 @@ copy_out(struct showing *s, struct item *it, uint64_t at, uint64_t n)
 		at += (uint64_t)k;
 		n -= (uint64_t)k;
 	}
+	return 0;
 }
 
-/* Length of the header with the empty line behind it. */
-static uint64_t
-header_length(struct item *it)
+uint64_t
+show_header_length(int fd, uint64_t content, uint64_t size)
 {
 	static char chunk[65536];
 	struct header h;
-	uint64_t at = 0, length = it->e.size;
+	uint64_t at = 0, length = size;
 	enum header_event event = HEADER_MORE;
 
 	header_init(&h, 65536);
-	while (event != HEADER_END && at < it->e.size) {
-		uint64_t left = it->e.size - at;
-		ssize_t n = pread(it->fd, chunk, left < sizeof chunk ? (size_t)left : sizeof chunk, (off_t)(it->e.content + at));
+	while (event != HEADER_END && at < size) {
+		uint64_t left = size - at;
+		ssize_t n = pread(fd, chunk, left < sizeof chunk ? (size_t)left : sizeof chunk, (off_t)(content + at));
 		size_t used = 0;
 
 		if (n <= 0)
@@ -100,6 +99,19 @@ header_length(struct item *it)
 		length = h.rest;
 	header_free(&h);
 	return length;
+}
+
+/* Bytes of the file to standard output. */
+static void
+copy_out(struct showing *s, struct item *it, uint64_t at, uint64_t n)
+{
+	s->failed += show_bytes(it->fd, it->id, at, n, s->terminal) < 0;
+}
+
+static uint64_t
+header_length(struct item *it)
+{
+	return show_header_length(it->fd, it->e.content, it->e.size);
 }
 
 static const char *

@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: ISC
+ * Copyright (c) 2026 The mtakit authors */
+/* mtaqueue by other names: mailq, postqueue and postsuper with Postfix's options, output and exit statuses, so that
+ * scripts written for them go on working. postcat is in postcat.c. */
+#include "act.h"
+#include "compat.h"
+
+#include "base/msg.h"
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+/* Runs a verb with these words. */
+static int
+run_verb(struct app *app, int (*verb)(struct app *, int, char **), const char *const *words)
+{
+	char *argv[8];
+	int n = 0;
+
+	for (; words[n] && n < 7; n++)
+		argv[n] = (char *)(uintptr_t)words[n];
+	argv[n] = NULL;
+	app->verb = words[0];
+	app->usage = "";
+	return verb(app, n, argv);
+}
+
+int
+compat_mailq(struct app *app, int argc, char **argv)
+{
+	static const char *const words[] = { "list", "--mailq", NULL };
+
+	(void)argc, (void)argv;
+	return run_verb(app, verb_list, words);
+}
+
+static void __attribute__((noreturn))
+usage_of(const char *text)
+{
+	fprintf(stderr, "usage: %s\n", text);
+	exit(EX_USAGE);
+}
+
+int
+compat_postqueue(struct app *app, int argc, char **argv)
+{
+	const char *words[] = { "flush", "-q", NULL, NULL, NULL }, *const list_json[] = { "list", "-j", NULL };
+	int letter, what = 0, status;
+
+	optind = 0;
+	while ((letter = getopt(argc, argv, "+C:c:o:fi:jps:v")) != -1)
+		switch (letter) {
+		case 'i':
+			words[2] = optarg;
+			what = 'i';
+			break;
+		case 's':
+			words[2] = "--domain";
+			words[3] = *optarg == '[' || *optarg == '@' ? optarg + 1 : optarg;
+			what = 's';
+			break;
+		case 'f':
+		case 'j':
+		case 'p':
+			what = letter;
+			break;
+		case 'C': /* main() has seen to these */
+		case 'c':
+		case 'o':
+		case 'v':
+			break;
+		default:
+			what = '?';
+		}
+	if (!what || what == '?' || optind < argc)
+		usage_of("postqueue [-c config_dir] [-v] -f | -i queue_id | -j | -p | -s site");
+	if (what == 'p')
+		return compat_mailq(app, argc, argv);
+	if (what == 'j')
+		return run_verb(app, verb_list, list_json);
+	status = run_verb(app, verb_flush, words);
+	return status == EX_NOINPUT ? EX_OK : status; /* nothing to flush is no failure there */
+}
+
+/* The operations of postsuper in the order it documents. */
+static const struct operation {
+	int letter;
+	struct action action;
+	const char *total;
+} operations[] = {
+	{ 'd', { .postsuper = "removed", .to = QUEUE_TRASH, .now = true,
+	    .from = BIT(QUEUE_INCOMING) | BIT(QUEUE_ACTIVE) | BIT(QUEUE_DEFERRED) | BIT(QUEUE_HOLD) | BIT(QUEUE_CORRUPT) }, "Deleted" },
+	{ 'h', { .postsuper = "placed on hold", .to = QUEUE_HOLD,
+	    .from = BIT(QUEUE_INCOMING) | BIT(QUEUE_ACTIVE) | BIT(QUEUE_DEFERRED) }, "Placed on hold" },
+	{ 'H', { .postsuper = "released from hold", .to = QUEUE_INCOMING, .from = BIT(QUEUE_HOLD) }, "Released from hold" },
+	{ 'r', { .postsuper = "requeued", .to = QUEUE_INCOMING, .forget = true,
+	    .from = BIT(QUEUE_DEFERRED) | BIT(QUEUE_HOLD) | BIT(QUEUE_CORRUPT) }, "Requeued" },
+};
+
+/* One -d, -h, -H or -r: an ID, ALL, or - for standard input; queues: bits of the directories that were named. */
+static int
+operate(struct app *app, const struct operation *op, char *id, unsigned queues)
+{
+	struct action a = op->action;
+	struct selection s;
+	int status;
+
+	if (queues)
+		a.from &= queues;
+	select_init(&s, app, a.from);
+	s.silent = true;
+	select_add(&s, id);
+	/* "-" with nothing on standard input means nothing, not everything */
+	status = s.all || s.ids.n ? act_run(&a, &s) : EX_NOINPUT;
+	if (a.done || strcmp(id, "-") != 0)
+		fprintf(stderr, "postsuper: %s: %" PRIu64 " message%s\n", op->total, a.done, a.done == 1 ? "" : "s");
+	select_free(&s);
+	return status == EX_NOINPUT ? EX_OK : status;
+}
+
+static unsigned
+named_queues(int argc, char **argv)
+{
+	unsigned bits = 0;
+
+	for (int i = optind; i < argc; i++) {
+		int k = 0;
+
+		while (k < QUEUE_NAMES && strcmp(queue_names[k], argv[i]) != 0)
+			k++;
+		if (k == QUEUE_NAMES)
+			msg_die(EX_USAGE, "invalid directory name: %s", argv[i]);
+		bits |= BIT(k);
+	}
+	return bits;
+}
+
+/* -s, -p: what is not of the queue in its directories. Looks, and tells. */
+static int
+check_structure(struct app *app)
+{
+	char path[32];
+	struct stat st;
+	int status = EX_OK;
+
+	for (int i = 0; i < QUEUE_NAMES; i++) {
+		snprintf(path, sizeof path, "%s", queue_names[i]);
+		if (i == QUEUE_TRASH)
+			continue;
+		if (fstatat(app->queue.top, path, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISDIR(st.st_mode) || st.st_uid != app->queue.owner) {
+			msg_warn("%s/%s is not a directory of the queue's owner", app->queue.dir, path);
+			status = EX_SOFTWARE;
+		}
+	}
+	return status;
+}
+
+int
+compat_postsuper(struct app *app, int argc, char **argv)
+{
+	static const char letters[] = "+C:c:o:d:e:f:h:H:pr:sSv";
+	int letter, status = EX_OK, r;
+	bool structure = argc == 1;
+	unsigned queues;
+
+	for (int pass = 0; pass < 2; pass++) { /* the directories come last and count for all operations */
+		optind = 0;
+		while ((letter = getopt(argc, argv, letters)) != -1) {
+			if (letter == '?' || letter == 'e' || letter == 'f')
+				usage_of("postsuper [-psSv] [-c config_dir] [-d queue_id] [-h queue_id] [-H queue_id] [-r queue_id] [directory ...]");
+			structure |= strchr("psS", letter) != NULL;
+			if (pass == 0)
+				continue;
+			for (size_t i = 0; i < sizeof operations / sizeof operations[0]; i++)
+				if (operations[i].letter == letter) {
+					r = operate(app, &operations[i], optarg, queues);
+					status = r ? r : status;
+				}
+		}
+		queues = named_queues(argc, argv);
+	}
+	if (structure && (r = check_structure(app)) != EX_OK)
+		status = r;
+	return status;
+}

@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: ISC
+ * Copyright (c) 2026 The mtakit authors */
+/* mtaqueue stat: how much there is, in each queue or by what the messages have in common, with their ages (what
+ * Postfix's qshape shows, and more); for people, as JSON lines, or as metrics for Prometheus. One pass over the queue;
+ * memory for each different key, not for each message. */
+#include "group.h"
+#include "print.h"
+
+#include "base/num.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+enum { OPT_BY = 1000, OPT_TOP, OPT_PROMETHEUS };
+
+static const int64_t age_limits[GROUP_AGES] = { 300, 1200, 3600, 6 * 3600, 86400, 3 * 86400, INT64_MAX };
+static const char *const age_names[GROUP_AGES] = { "<5m", "<20m", "<1h", "<6h", "<1d", "<3d", "older" };
+
+struct stats {
+	struct groups groups;
+	bool json, prometheus;
+	uint64_t top;
+	int64_t now;
+};
+
+static int
+option(void *arg, int letter, char *value)
+{
+	struct stats *s = arg;
+
+	switch (letter) {
+	case 'j':
+		s->json = true;
+		return 0;
+	case OPT_PROMETHEUS:
+		s->prometheus = true;
+		return 0;
+	case OPT_TOP:
+		return num_u64(value, UINT32_MAX, &s->top);
+	case OPT_BY:
+		return groups_by(&s->groups, value);
+	}
+	return -1;
+}
+
+static int
+count(void *arg, struct item *it)
+{
+	struct stats *s = arg;
+	int64_t age = (s->now - item_arrival(it)) / 1000000;
+	int slot = 0;
+
+	if (age < 0)
+		age = 0;
+	while (age >= age_limits[slot])
+		slot++;
+	if (!item_envelope(it) && it->gone)
+		return 0;
+	groups_count(&s->groups, it, age, slot);
+	return 0;
+}
+
+/* Width of the terminal; 0 when standard output is none. */
+static int
+terminal_width(void)
+{
+	struct winsize size;
+
+	if (!isatty(STDOUT_FILENO))
+		return 0;
+	return ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 20 ? size.ws_col : 80;
+}
+
+static void
+print_bar(uint64_t part, uint64_t whole, int room)
+{
+	int n = whole && room > 0 ? (int)((double)part / (double)whole * room + 0.5) : 0;
+
+	if (n > 0)
+		fputs("  ", stdout);
+	while (n-- > 0)
+		putchar('#');
+}
+
+static void
+print_row(const struct group *g, int width, bool ages, uint64_t most, int room)
+{
+	char size[24], oldest[24];
+
+	printf("%-*s %8" PRIu64 " %8" PRIu64 " %7s %6s", width, clean(g->key), g->messages, g->rcpts, short_size(g->bytes, size),
+	    g->messages ? short_time(g->oldest, oldest) : "-");
+	for (int i = 0; ages && i < GROUP_AGES; i++)
+		printf(" %6" PRIu64, g->age[i]);
+	if (room > 0)
+		print_bar(g->messages, most, room);
+	putchar('\n');
+}
+
+static void
+print_text(struct stats *s, struct group **list, size_t n, const struct group *total)
+{
+	size_t shown = s->top && s->top < n ? (size_t)s->top : n;
+	int width = 8, terminal = terminal_width(), room;
+	bool ages = s->groups.by != GROUP_QUEUE && s->groups.by != GROUP_AGE;
+	uint64_t most = 0;
+
+	for (size_t i = 0; i < shown; i++) {
+		int len = (int)strlen(clean(list[i]->key));
+
+		width = len > width ? len : width;
+		most = list[i]->messages > most ? list[i]->messages : most;
+	}
+	if (width > 60)
+		width = 60;
+	room = terminal - width - 34 - (ages ? 7 * GROUP_AGES : 0) - 2;
+	printf("%-*s %8s %8s %7s %6s", width, group_heading(&s->groups), "MESSAGES", "RCPTS", "BYTES", "OLDEST");
+	for (int i = 0; ages && i < GROUP_AGES; i++)
+		printf(" %6s", age_names[i]);
+	putchar('\n');
+	for (size_t i = 0; i < shown; i++)
+		print_row(list[i], width, ages, most, room);
+	if (shown < n)
+		printf("... and %zu more (--top)\n", n - shown);
+	print_row(total, width, ages, most, 0);
+}
+
+static void
+print_json_rows(struct stats *s, struct group **list, size_t n)
+{
+	for (size_t i = 0; i < n && !(s->top && i >= s->top); i++) {
+		const struct group *g = list[i];
+
+		printf("{\"%s\": ", group_name(&s->groups));
+		json_string(g->key);
+		printf(", \"messages\": %" PRIu64 ", \"recipients\": %" PRIu64 ", \"bytes\": %" PRIu64 ", \"oldest\": %" PRId64 ", \"ages\": {",
+		    g->messages, g->rcpts, g->bytes, g->oldest);
+		for (int k = 0; k < GROUP_AGES; k++)
+			printf("%s\"%s\": %" PRIu64, k ? ", " : "", age_names[k], g->age[k]);
+		puts("}}");
+	}
+}
+
+/* https://prometheus.io/docs/instrumenting/exposition_formats/: the text format. */
+static void
+print_prometheus(struct group **list, size_t n)
+{
+	static const struct { const char *name, *help; } rows[] = {
+		{ "mta_queue_messages", "Messages in the queue." },
+		{ "mta_queue_recipients", "Recipients that wait." },
+		{ "mta_queue_bytes", "Size of their content." },
+		{ "mta_queue_oldest_seconds", "Age of the oldest message." },
+	};
+
+	for (size_t k = 0; k < sizeof rows / sizeof rows[0]; k++) {
+		printf("# HELP %s %s\n# TYPE %s gauge\n", rows[k].name, rows[k].help, rows[k].name);
+		for (size_t i = 0; i < n; i++) {
+			const struct group *g = list[i];
+			uint64_t values[] = { g->messages, g->rcpts, g->bytes, (uint64_t)g->oldest };
+
+			printf("%s{queue=\"%s\"} %" PRIu64 "\n", rows[k].name, g->key, values[k]);
+		}
+	}
+}
+
+/* Deferred recipients by the class of the reason ("4.4.1"), as a metric too. */
+static void
+print_prometheus_reasons(struct groups *g)
+{
+	size_t n;
+	struct group **list = groups_sorted(g, &n);
+
+	puts("# HELP mta_queue_deferred_recipients Recipients in deferred by the status code of the last attempt.\n"
+	    "# TYPE mta_queue_deferred_recipients gauge");
+	for (size_t i = 0; i < n; i++)
+		printf("mta_queue_deferred_recipients{status=\"%s\"} %" PRIu64 "\n", list[i]->key, list[i]->rcpts);
+	free(list);
+}
+
+struct prometheus { struct stats *s; struct groups reasons; };
+
+static int
+count_twice(void *arg, struct item *it)
+{
+	struct prometheus *p = arg;
+
+	item_envelope(it);
+	if (it->gone)
+		return 0;
+	count(p->s, it);
+	if (it->where == QUEUE_DEFERRED && it->good)
+		groups_count(&p->reasons, it, 0, 0);
+	return 0;
+}
+
+static int
+run_prometheus(struct stats *s, struct selection *sel)
+{
+	struct prometheus p = { .s = s };
+	size_t n;
+	struct group **list;
+	int status;
+
+	groups_init(&p.reasons, sel, age_names);
+	groups_by(&p.reasons, "status");
+	groups_by(&s->groups, "queue");
+	groups_open(&s->groups);
+	status = select_run(sel, count_twice, &p);
+	list = groups_sorted(&s->groups, &n);
+	print_prometheus(list, n);
+	print_prometheus_reasons(&p.reasons);
+	free(list);
+	groups_free(&p.reasons);
+	return status == EX_NOINPUT ? EX_OK : status;
+}
+
+int
+verb_stat(struct app *app, int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "by", required_argument, NULL, OPT_BY }, { "top", required_argument, NULL, OPT_TOP },
+		{ "prometheus", no_argument, NULL, OPT_PROMETHEUS }, { "json", no_argument, NULL, 'j' }, { 0 },
+	};
+	struct stats s = { .json = false };
+	struct verb_options own = { "j", options, option, &s };
+	struct selection sel;
+	struct group **list;
+	bool everything;
+	int status;
+	size_t n;
+
+	groups_init(&s.groups, &sel, age_names);
+	select_parse(&sel, app, (1u << QUEUE_NAMES) - 1 - (1u << QUEUE_TRASH), argc, argv, &own);
+	everything = select_everything(&sel);
+	s.now = sel.now;
+	if (s.prometheus) {
+		status = run_prometheus(&s, &sel);
+	} else {
+		groups_open(&s.groups);
+		status = select_run(&sel, count, &s);
+		list = groups_sorted(&s.groups, &n);
+		if (s.json)
+			print_json_rows(&s, list, n);
+		else
+			print_text(&s, list, n, groups_total(&s.groups));
+		free(list);
+	}
+	groups_free(&s.groups);
+	select_free(&sel);
+	return status == EX_NOINPUT && everything ? EX_OK : status;
+}
