@@ -139,6 +139,62 @@ is "$($Q show --body "$B2")" t "--body"
 $Q show --raw "$B2" >"$T/out"
 same "$T/out" "$QUEUE/incoming/$B2" "--raw"
 
+# --- stat, trace, watch ---
+
+mv "$QUEUE/incoming/$D" "$QUEUE/deferred/"
+printf '%s 4.4.1 <huge@example.net> connect to mx.example.net[192.0.2.9]:25: Connection refused\n' "$now" >"$QUEUE/defer/$D"
+out=$($Q stat)
+like "$out" '^deferred +1 +1 +3\.9M +[0-9]+s$' "stat counts messages, recipients and bytes of each queue"
+like "$out" '^active +0 +0 +0 +-$' "also of empty ones"
+like "$out" '^TOTAL +3 +5 ' "and all"
+like "$($Q stat --by domain)" '^example.org +1 +3 ' "stat --by domain"
+like "$($Q stat --by reason)" '^4.4.1 connect to mx.example.net\[\*\]:25: Connection refused +1 +1 ' "--by reason"
+like "$($Q stat --by sender --top 1)" '^\.\.\. and 2 more' "--top"
+like "$($Q stat --by age)" '^<5m +3 ' "--by age"
+like "$($Q stat --prometheus)" '^mta_queue_messages\{queue="deferred"\} 1$' "--prometheus"
+like "$($Q stat --prometheus)" '^mta_queue_deferred_recipients\{status="4.4.1"\} 1$' "with the reasons"
+$Q stat --by colour >/dev/null 2>&1; is $? 64 "--by something unknown"
+cat >"$T/maillog" <<EOF
+Nov 20 10:00:00 h mta/pickup[1]: AAAAAA1: uid=0 from=<a@example.com>
+Nov 20 10:00:00 h mta/cleanup[1]: AAAAAA1: message-id=<m1@example.com>
+Nov 20 10:00:01 h mta/qmgr[1]: BBBBBB2: from=<b@example.com>, size=1, nrcpt=1 (queue active)
+Nov 20 10:00:02 h mta/smtp[1]: AAAAAA1: to=<x@example.org>, relay=none, delay=1, delays=0/0/0/1, dsn=5.1.1, status=bounced (no)
+Nov 20 10:00:02 h mta/bounce[1]: AAAAAA1: sender non-delivery notification: CCCCCC3
+Nov 20 10:00:03 h mta/qmgr[1]: CCCCCC3: from=<>, size=1, nrcpt=1 (queue active)
+EOF
+is "$($Q trace --log "$T/maillog" m1@example.com | wc -l | tr -d " ")" 5 "trace by message ID, with the bounce that came of it"
+is "$($Q trace --log "$T/maillog" BBBBBB2 | wc -l | tr -d ' ')" 1 "trace by queue ID"
+like "$($Q trace --log "$T/maillog" x@example.org)" "^$B2 " "trace by address also finds what is in the queue"
+$Q trace --log "$T/maillog" nobody@example.org >/dev/null; is $? 66 "trace of what never was"
+$Q watch --for 3s >"$T/watch" 2>&1 &
+wpid=$!
+$Q watch -j --for 3s >"$T/watch.json" 2>&1 &
+sleep 0.3
+W=$(echo x | $Q add w@example.com x@example.org)
+wait_for 3 grep -q arrived "$T/watch"
+$Q hold -q "$W"; wait_for 3 grep -q held "$T/watch"
+$Q delete -q --now "$W"
+wait_for 3 grep -q removed "$T/watch"
+like "$(cat "$T/watch")" "^[0-9:]{8} $W arrived from=<w@example.com> size=2 to=<x@example.org>" "watch: arrival"
+like "$(cat "$T/watch")" "^[0-9:]{8} $W held " "hold"
+like "$(cat "$T/watch")" "^[0-9:]{8} $W removed from hold" "removal"
+kill $wpid
+
+# --- other names ---
+
+for n in postqueue postsuper postcat; do ln -s "$B/mtaqueue" "$T/$n"; done
+like "$("$T/postqueue" -c "$T" -p)" "^-- 3957 Kbytes in 3 Requests\\.\$" "postqueue -p"
+is "$("$T/postqueue" -c "$T" -j | wc -l | tr -d ' ')" 3 "postqueue -j"
+is "$("$T/postsuper" -c "$T" -h "$B2" 2>&1)" "$(printf 'postsuper: %s: placed on hold\npostsuper: Placed on hold: 1 message' "$B2")" "postsuper -h"
+like "$("$T/postqueue" -c "$T" -p)" "^$B2! +[0-9]+ " "postqueue marks it"
+is "$("$T/postsuper" -c "$T" -H ALL 2>&1)" "postsuper: Released from hold: 2 messages" "postsuper -H ALL"
+is "$(echo "$C" | "$T/postsuper" -c "$T" -d - 2>&1)" "$(printf 'postsuper: %s: removed\npostsuper: Deleted: 1 message' "$C")" "postsuper -d -"
+is "$(where "$C")" "" "deletes at once, as there"
+"$T/postsuper" -c "$T" -d NOSUCHID1 2>/dev/null; is $? 0 "an unknown ID is no failure, as there"
+like "$("$T/postcat" -c "$T" -q "$B2")" '^\*\*\* MESSAGE CONTENTS incoming/' "postcat -q"
+is "$("$T/postcat" -c "$T" -bq "$B2")" t "postcat -b"
+"$T/postqueue" -c "$T" -f; is "$?$(where "$D")" "0incoming " "postqueue -f"
+
 # --- damaged and foreign files ---
 
 good=$QUEUE/incoming/$B2

@@ -89,33 +89,41 @@ print_message(struct item *it)
 		printf(": %s %s", why->dsn, clean(why->text));
 }
 
+/* what happened to a message that cannot be looked at any more. */
+static void
+tell_gone(struct watching *w, enum queue_name where, const char *id, const char *what)
+{
+	if (w->json) {
+		printf("{\"event\": \"%s\", \"time\": %" PRId64 ", \"message\": {\"queue_id\": \"%s\", \"queue_name\": \"%s\"}}\n",
+		    what, clock_real() / 1000000, id, queue_names[where]);
+		return;
+	}
+	print_time();
+	printf(" %s %s%s%s\n", id, what, *what == 'r' ? " from " : "", *what == 'r' ? queue_names[where] : "");
+}
+
 static void
 tell(struct watching *w, enum queue_name where, const char *id, const char *what)
 {
+	bool removed = strcmp(what, "removed") == 0;
 	struct item it;
 
 	item_init(&it, w->s.app, where, id);
-	if (strcmp(what, "removed") != 0) {
-		item_envelope(&it); /* it may have moved on: then its next place tells of it */
-		if (!it.gone && match(&w->s, &it)) {
-			if (w->json) {
-				printf("{\"event\": \"%s\", \"time\": %" PRId64 ", \"message\": ", what, clock_real() / 1000000);
-				print_json_object(&it);
-				puts("}");
-			} else {
-				print_time();
-				printf(" %s %s", id, what);
-				if (it.good)
-					print_message(&it);
-				putchar('\n');
-			}
-		}
-	} else if (w->json) {
-		printf("{\"event\": \"removed\", \"time\": %" PRId64 ", \"message\": {\"queue_id\": \"%s\", \"queue_name\": \"%s\"}}\n",
-		    clock_real() / 1000000, id, queue_names[where]);
-	} else {
+	if (!removed)
+		item_envelope(&it);
+	if (removed || it.gone) {
+		if (removed || select_everything(&w->s))
+			tell_gone(w, where, id, what);
+	} else if (match(&w->s, &it) && w->json) {
+		printf("{\"event\": \"%s\", \"time\": %" PRId64 ", \"message\": ", what, clock_real() / 1000000);
+		print_json_object(&it);
+		puts("}");
+	} else if (match(&w->s, &it)) {
 		print_time();
-		printf(" %s removed from %s\n", id, queue_names[where]);
+		printf(" %s %s", id, what);
+		if (it.good)
+			print_message(&it);
+		putchar('\n');
 	}
 	item_free(&it);
 }
