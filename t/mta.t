@@ -21,6 +21,7 @@ sleep 1 while 1;
 END
 chmod +x "$T/fake"
 pid() { cat "$QUEUE/pid/$1.pid" 2>/dev/null; }
+left() { find "$QUEUE/pid" -type f ! -name mta.pid; }
 gone() { ! kill -0 "$1" 2>/dev/null; }
 restarted() { [ -n "$(pid a)" ] && [ "$(pid a)" != "$old" ]; }
 
@@ -72,7 +73,7 @@ is "$(readlink "/proc/$(sed 1q "$QUEUE/pid/mta.pid")/fd/2")" "$LOG" "also for st
 a=$(pid a); m=$(sed 1q "$QUEUE/pid/mta.pid")
 $C -q stop; is $? 0 "stop"
 wait_for 2 gone "$a" && wait_for 2 gone "$m"; ok $? "all processes are gone when it returns"
-is "$(ls "$QUEUE/pid" | grep -v '^mta.pid$')" "" "and their pid files"
+is "$(left)" "" "and their pid files"
 
 # --- the supervisor is killed ---
 $C -q start; a=$(pid a); kill -9 "$(sed 1q "$QUEUE/pid/mta.pid")"
@@ -84,7 +85,7 @@ $C -q abort; is $? 0 "abort"
 # --- services that do not start ---
 out=$($C -o service_a="$T/fake fail" start 2>&1); is $? 69 "start fails when a service ends at once"
 like "$out" "service a: .* exit status 70: fake: no luck today" "with its exit status and what it said"
-is "$(ls "$QUEUE/pid" | grep -v '^mta.pid$')" "" "and nothing is left running"
+is "$(left)" "" "and nothing is left running"
 out=$($C -o service_a="$T/nonexistent" start 2>&1); is $? 69 "start fails when a program is not there"
 like "$out" "nonexistent: No such file" "and says so"
 out=$($C -o services="a zz" start 2>&1); is $? 78 "a service without a command line is an error of the configuration"
@@ -147,7 +148,7 @@ if have_program mtasmtp mtaqmgr mtaauth mtapop mtadeliver mtaqueue; then
 	unlike "$(cat "$LOG")" "connect from|warning" "without a warning, and without a connection to itself"
 	mta -C "$DIR" flush; is $? 0 "flush"
 	mail_stop; is $? 0 "and stops"
-	is "$(ls "$QUEUE/pid" | grep -v '^mta.pid$')" "" "all of it"
+	is "$(left)" "" "all of it"
 else
 	skip 5 "not all programs are built"
 fi
