@@ -3,6 +3,8 @@
 /* See loop.h. Linux: epoll. */
 #include "loop.h"
 
+#include "mail/log.h"
+
 #include "base/clock.h"
 #include "base/msg.h"
 
@@ -107,6 +109,7 @@ loop_run(void)
 			busy |= works[i]();
 		if (ended) /* by one of them: there is nothing to wait for */
 			break;
+		log_flush();
 		event_count = epoll_wait(epoll, events, EVENTS, sleep_ms(busy));
 		if (event_count < 0 && errno != EINTR)
 			msg_die(EX_OSERR, "epoll_wait: %s", strerror(errno));

@@ -173,7 +173,9 @@ manage(struct config *c, int parent)
 	loop_work(dest_drain);
 	log_info("started: queue %s", manager.queue.dir);
 	server_notify("READY=1");
+	log_batch(true);
 	loop_run();
+	log_batch(false);
 	log_info("stopped: %zu messages are left in the active queue", message_count());
 	return EX_OK;
 }

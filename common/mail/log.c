@@ -29,7 +29,8 @@ static char *tag;                     /* "mta/smtpd" */
 static char *base_name;               /* "mta" */
 static char host[65];
 static int facility = LOG_MAIL;
-static struct buf line = BUF_INIT(LINE_MAX_BYTES);
+static struct buf line = BUF_INIT(2 * LINE_MAX_BYTES);
+static bool batch;                    /* lines are kept in 'line' until log_flush */
 
 /* systemd sets JOURNAL_STREAM to device:inode of what it connected to standard error (sd-daemon(3)); it is
  * inherited by programs whose standard error is something else. */
@@ -63,21 +64,26 @@ static void
 put(int level, const char *text, size_t n)
 {
 	static const char *const words[] = { "<0>", "<1>", "<2>", "<3>", "<4>", "<5>", "<6>", "<7>" };
+	static char stamp[32];
+	static time_t stamped;
 	struct tm tm;
 	time_t now;
-	char stamp[32];
 
 	if (where == TO_SYSLOG) {
 		syslog(level, "%.*s", (int)n, text);
 		return;
 	}
-	buf_clear(&line);
+	if (line.len > LINE_MAX_BYTES)
+		log_flush();
 	if (where == TO_JOURNAL) {
 		buf_adds(&line, words[level & 7]);
 	} else {
 		now = time(NULL);
-		localtime_r(&now, &tm);
-		strftime(stamp, sizeof stamp, "%b %e %H:%M:%S ", &tm);
+		if (now != stamped) {
+			localtime_r(&now, &tm);
+			strftime(stamp, sizeof stamp, "%b %e %H:%M:%S ", &tm);
+			stamped = now;
+		}
 		buf_adds(&line, stamp);
 		buf_adds(&line, host);
 		buf_addc(&line, ' ');
@@ -85,7 +91,23 @@ put(int level, const char *text, size_t n)
 	buf_addf(&line, "%s[%d]: ", tag ? tag : msg_program, (int)getpid());
 	buf_add(&line, text, n < LINE_MAX_BYTES - 512 ? n : LINE_MAX_BYTES - 512);
 	buf_addc(&line, '\n');
-	(void)!write(where == TO_FILE ? file : STDERR_FILENO, line.data, line.len);
+	if (!batch || level <= LOG_WARNING)
+		log_flush();
+}
+
+void
+log_batch(bool on)
+{
+	log_flush();
+	batch = on;
+}
+
+void
+log_flush(void)
+{
+	if (line.len)
+		(void)!write(where == TO_FILE ? file : STDERR_FILENO, line.data, line.len);
+	buf_clear(&line);
 }
 
 static void __attribute__((format(printf, 3, 0)))
@@ -148,10 +170,8 @@ log_component(const char *component)
 	buf_addf(&b, "%s/%s", base_name ? base_name : "mta", component);
 	free(tag);
 	tag = buf_steal(&b);
-	if (where == TO_SYSLOG) {
-		closelog();
-		openlog(tag, LOG_PID, facility);
-	}
+	if (where == TO_SYSLOG)
+		openlog(tag, LOG_PID, facility); /* the name only: the connection stays */
 }
 
 /* maillog_file, opened (again). Where standard error is that same file, it moves along, so that a rotated log
