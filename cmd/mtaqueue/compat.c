@@ -23,7 +23,7 @@ run_verb(struct app *app, int (*verb)(struct app *, int, char **), const char *c
 	char *argv[8];
 	int n = 0;
 
-	for (; words[n] && n < 7; n++)
+	for (; n < 7 && words[n]; n++)
 		argv[n] = (char *)(uintptr_t)words[n];
 	argv[n] = NULL;
 	app->verb = words[0];
