@@ -82,6 +82,10 @@ $C status >/dev/null; is $? 3 "and the pid file it left does not count"
 $C -q start; is $? 0 "the system can be started again"
 $C -q abort; is $? 0 "abort"
 
+background $C start-fg
+wait_for 5 test -s "$QUEUE/pid/a.pid"; $C status >/dev/null; is $? 0 "start-fg stays in the foreground and runs the system"
+kill -TERM $!; wait $!; is $? 0 "and ends by SIGTERM"
+
 # --- services that do not start ---
 out=$($C -o service_a="$T/fake fail" start 2>&1); is $? 69 "start fails when a service ends at once"
 like "$out" "service a: .* exit status 70: fake: no luck today" "with its exit status and what it said"

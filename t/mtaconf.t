@@ -111,6 +111,8 @@ finding 'mydestination = example.com
 relay_domains = example.com' 'x|.*:3: error: .*too: a domain can be in one of them only' "a domain of two classes"
 finding 'default_transport = uucp:x' 'error: .*there is no uucp_agent' "a transport without an agent"
 finding 'postscreen_greet_action = drop' 'warning: .*has no effect' "a parameter of Postfix that is not supported, with what to do"
+finding 'mail_owner = nobody-such' 'warning: .*there is no user' "an account that is not there"
+finding 'default_privs = root' 'error: .*is root' "commands as root"
 finding 'just a text' "error: no '='" "a line without ="
 finding 'myhostname = again' 'warning: .*was set at .*main.cf:1 already' "a name that is set twice"
 printf 'smtpd_restriction_classes = cls\ncls = permit_mynetworks, rejct\nsmtpd_client_restrictions = cls\nmy_limit = 5\nsmtpd_recipient_limit = $my_limit\nservice_x = y\nz_agent = y\n' >"$F"

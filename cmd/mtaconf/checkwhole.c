@@ -6,6 +6,7 @@
 
 #include "syntax/maincf.h"
 
+#include <pwd.h>
 #include <string.h>
 #include <strings.h>
 
@@ -81,6 +82,23 @@ check_names(struct check *k)
 	}
 }
 
+/* Accounts that main.cf names. */
+static void
+check_users(struct check *k)
+{
+	static const char *const names[] = { "mail_owner", "default_privs" };
+
+	for (size_t i = 0; i < 2; i++) {
+		const char *where = config_where(k->c, names[i]), *user = config_str(k->c, names[i]);
+		const struct passwd *pw = where ? getpwnam(user) : NULL;
+
+		if (where && !pw)
+			check_say(k, false, where, "%s: there is no user \"%s\"", names[i], user);
+		else if (pw && pw->pw_uid == 0)
+			check_say(k, true, where, "%s: \"%s\" is root", names[i], user);
+	}
+}
+
 /* Each transport that a parameter names needs an agent. */
 static void
 check_transports(struct check *k)
@@ -119,5 +137,6 @@ check_whole(struct check *k)
 	check_classes(k);
 	check_relay(k);
 	check_transports(k);
+	check_users(k);
 	check_tls(k);
 }
