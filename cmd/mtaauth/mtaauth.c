@@ -183,7 +183,11 @@ main(int argc, char **argv)
 	status = server_run(&s);
 	if (own)
 		sockets_remove(c);
+	route_close(&p.auth.routes);
+	backends_close(&p.auth.backends);
+	config_close(&p.auth.config);
 	config_close(&c);
+	free(s.listen);
 	buf_free(&err);
 	return status;
 }

@@ -373,6 +373,8 @@ saslpasswd2(struct options *o, int argc, char **argv)
 	new_password(o);
 	o->must_exist = !o->create;
 	apply(o, o->create, edit_set);
+	buf_free(&o->secret);
+	free(o->user);
 	return 0;
 }
 
@@ -413,7 +415,9 @@ main(int argc, char **argv)
 		if (verbs[i].user && !cred_user_ok(argv[optind + 1]))
 			msg_die(EX_DATAERR, "not a user name: %s", argv[optind + 1]);
 		o.user = verbs[i].user ? argv[optind + 1] : NULL;
-		return verbs[i].run(&o);
+		c = verbs[i].run(&o);
+		buf_free(&o.secret);
+		return c;
 	}
 	msg_warn("no such thing to do: %s", argv[optind]);
 	usage(usage_text, "expected add, change, delete, list, lock, unlock or verify");

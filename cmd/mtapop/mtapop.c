@@ -200,6 +200,11 @@ main(int argc, char **argv)
 		p.monitor = true;
 	}
 	status = server_run(&s);
+	authclient_free(&p.auth);
+	tls_context_free(&p.tls);
+	matchlist_close(&p.trusted);
+	config_close(&p.config);
 	config_close(&c);
+	free(s.listen);
 	return status;
 }
