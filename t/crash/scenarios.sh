@@ -87,7 +87,7 @@ scenario_deliver() {
 	input=$S/message
 	echo 'u@crash.test u/' >"$S/boxes"
 	prepare() { fresh; }
-	cp "$B/mtadeliver" "$S/" # the owner may not be able to reach the folder of the build
+	cp "$MTA_BUILD/mtadeliver" "$S/" # the owner may not be able to reach the folder of the build
 	command_is "$S/mtadeliver" -C "$CONF" $O -o virtual_mailbox_domains=crash.test -o "virtual_mailbox_maps=texthash:$S/boxes" \
 		-o "virtual_mailbox_base=$B" -o "virtual_uid_maps=static:$(id -u "$owner")" -o "virtual_gid_maps=static:$(id -g "$owner")" -o virtual_minimum_uid=0 \
 		-f a@example.com u@crash.test
