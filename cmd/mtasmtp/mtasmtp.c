@@ -25,6 +25,7 @@
 #include <string.h>
 #include <strings.h>
 #include <sysexits.h>
+#include <time.h>
 #include <unistd.h>
 
 struct program {
@@ -251,6 +252,7 @@ main(int argc, char **argv)
 		msg_warn("no argument expected: %s", argv[optind]);
 		usage();
 	}
+	tzset(); /* here, or each worker reads the time zone's file again */
 	p.caller = getuid();
 	signal(SIGXFSZ, SIG_IGN); /* a file size limit is an error of write(2) */
 	conf = config_from_options(&p.options);
