@@ -11,6 +11,7 @@
 
 #include "mail/authclient.h"
 #include "mail/log.h"
+#include "map/map.h"
 #include "syntax/base64.h"
 
 #include "base/clock.h"
@@ -21,8 +22,25 @@
 
 #define AUTH_SECONDS 60           /* the auth server's time for one answer; failures are answered late on purpose */
 #define AUTH_MECHS_SECONDS 10
-#define AUTH_LINE 12288           /* RFC 4954 4: a response may be that long */
+#define AUTH_LINE_MAX (1u << 20)  /* smtpd_sasl_response_limit is at most that */
 #define ROUNDS_MAX 20
+
+/* smtpd_sasl_mechanism_filter. */
+static bool
+passes_filter(const struct session *s, const char *mech, size_t n)
+{
+	struct buf name = BUF_INIT(64), err = BUF_INIT(256);
+	int r;
+
+	for (size_t i = 0; i < n; i++)
+		buf_addc(&name, (char)tolower((unsigned char)mech[i]));
+	r = matchlist_domain(s->set->auth_mechs, name.data, &err);
+	if (r < 0)
+		log_warn("smtpd_sasl_mechanism_filter: %s", err.data);
+	buf_free(&name);
+	buf_free(&err);
+	return r > 0;
+}
 
 static bool
 mech_allowed(const struct session *s, const char *mech, size_t n)
@@ -34,8 +52,7 @@ mech_allowed(const struct session *s, const char *mech, size_t n)
 		return false;
 	if (noanonymous && n == 9 && strncasecmp(mech, "ANONYMOUS", n) == 0)
 		return false;
-	/* these prove who the client is by its certificate or its host: neither is asked here */
-	return !(n == 8 && strncasecmp(mech, "EXTERNAL", n) == 0);
+	return passes_filter(s, mech, n);
 }
 
 /* 1 with the names, 0 none, -1 the server cannot be asked (logged). */
@@ -110,7 +127,7 @@ split(struct session *s, const struct smtp_command *c, struct words *w)
 static bool
 base64_ok(const char *text, size_t n)
 {
-	struct buf out = BUF_INIT(AUTH_LINE);
+	struct buf out = BUF_INIT(AUTH_LINE_MAX);
 	bool ok = base64_decode(text, n, &out) == 0;
 
 	if (out.cap)
@@ -148,7 +165,7 @@ challenge(struct session *s, struct words *w, const char *text)
 	io_puts(s->io, "334 ");
 	io_puts(s->io, text);
 	io_puts(s->io, "\r\n");
-	if (session_read_line(s, &line, &n, AUTH_LINE) <= 0)
+	if (session_read_line(s, &line, &n, s->set->auth_line) <= 0)
 		return -1;
 	if (n == 1 && *line == '*') {
 		reply(s, 501, "5.7.0", "Authentication aborted");
@@ -234,7 +251,7 @@ auth_allowed(struct session *s)
 void
 command_auth(struct session *s, const struct smtp_command *c)
 {
-	struct words w = { .resp = BUF_INIT(AUTH_LINE) };
+	struct words w = { .resp = BUF_INIT(AUTH_LINE_MAX) };
 	struct auth_result res;
 
 	if (!auth_allowed(s) || split(s, c, &w) < 0)

@@ -138,5 +138,6 @@ client_tls_started(struct session *s)
 	buf_clear(&s->tls_text);
 	if (tls_describe(s->io->tls, &s->tls_text) < 0)
 		buf_clear(&s->tls_text);
-	log_info("Anonymous TLS connection established from %s: %s", s->client.data, s->tls_text.data);
+	if (s->set->tls_log)
+		log_info("Anonymous TLS connection established from %s: %s", s->client.data, s->tls_text.data);
 }

@@ -71,8 +71,10 @@ content_free(struct content **cp)
 void
 content_deadline(struct session *s, int64_t began, uint64_t bytes)
 {
-	int64_t next = clock_deadline(s->set->timeout), all;
+	int64_t next = clock_deadline(s->set->timeout), all = began + s->set->message_limit * 1000000;
 
+	if (all < next)
+		next = all;
 	if (s->set->min_data_rate > 0) {
 		all = began + s->set->timeout * 1000000 + (int64_t)(bytes / (uint64_t)s->set->min_data_rate) * 1000000;
 		if (all < next)

@@ -42,6 +42,7 @@ enum { RELAY, RECIPIENT, LISTS };
 
 struct policy {
 	struct policy_list list[LISTS];
+	int order[LISTS];
 	bool guarded;
 };
 
@@ -190,6 +191,8 @@ policy_new(struct config *c, struct buf *warnings)
 	static const char *const names[LISTS] = { "smtpd_relay_restrictions", "smtpd_recipient_restrictions" };
 	struct policy *p = mem_zalloc(sizeof *p);
 
+	p->order[0] = config_bool(c, "smtpd_relay_before_recipient_restrictions") ? RELAY : RECIPIENT;
+	p->order[1] = p->order[0] == RELAY ? RECIPIENT : RELAY;
 	for (int i = 0; i < LISTS; i++) {
 		p->list[i].parameter = names[i];
 		compile(&p->list[i], config_str(c, names[i]), warnings);
@@ -226,8 +229,9 @@ policy_rcpt(struct session *s, const struct policy_rcpt *r)
 		return -1;
 	}
 	for (int i = 0; i < LISTS; i++)
-		for (size_t k = 0; k < p->list[i].n; k++) {
-			enum verdict v = p->list[i].entry[k]->check(s, r, p->list[i].entry[k]);
+		for (size_t k = 0; k < p->list[p->order[i]].n; k++) {
+			const struct restriction *e = p->list[p->order[i]].entry[k];
+			enum verdict v = e->check(s, r, e);
 
 			if (v == REFUSED)
 				return -1;
@@ -249,7 +253,7 @@ policy_listed(struct session *s, const struct policy_rcpt *r)
 		class = route_domain(s->set->routes, r->addr->domain.data, &err);
 		reply_reject(s, r->text, class == ROUTE_LOCAL ? s->set->local_code : class == ROUTE_RELAY ? s->set->relay_code :
 		    class == ROUTE_VIRTUAL_ALIAS ? s->set->virtual_alias_code : class == ROUTE_VIRTUAL_MAILBOX ? s->set->virtual_mailbox_code : 550,
-		    "5.1.1", "<%s>: Recipient address rejected: %s", r->text, text.data);
+		    "5.1.1", "<%s>: Recipient address rejected: %s", r->text, s->set->name_table ? text.data : "User unknown");
 	}
 	buf_free(&text);
 	buf_free(&err);

@@ -51,6 +51,7 @@ static void
 read_limits(struct settings *s, struct config *c)
 {
 	s->timeout = config_time(c, "smtpd_timeout");
+	s->message_limit = config_time(c, "smtpd_total_timeout");
 	s->tls_timeout = config_time(c, "smtpd_starttls_timeout");
 	s->session_limit = config_time(c, "smtpd_session_time_limit");
 	s->min_data_rate = config_int(c, "smtpd_min_data_rate");
@@ -91,6 +92,7 @@ read_habits(struct settings *s, struct config *c)
 	s->virtual_alias_code = (int)config_int(c, "unknown_virtual_alias_reject_code");
 	s->virtual_mailbox_code = (int)config_int(c, "unknown_virtual_mailbox_reject_code");
 	s->denied_code = (int)config_int(c, "relay_domains_reject_code");
+	s->name_table = config_bool(c, "show_user_unknown_table_name");
 	s->reject_unlisted = config_bool(c, "smtpd_reject_unlisted_recipient");
 }
 
@@ -103,6 +105,7 @@ read_auth(struct settings *s, struct config *c)
 	s->auth = config_bool(c, "smtpd_sasl_auth_enable");
 	s->auth_broken_clients = config_bool(c, "broken_sasl_auth_clients");
 	s->auth_header = config_bool(c, "smtpd_sasl_authenticated_header");
+	s->auth_line = (size_t)config_size(c, "smtpd_sasl_response_limit");
 	s->auth_tls_only = config_bool(c, "smtpd_tls_auth_only");
 	s->auth_noplain = listed(options, "noplaintext");
 	s->auth_noanonymous = listed(options, "noanonymous");
@@ -143,6 +146,7 @@ read_tls(struct settings *s, struct config *c, bool implicit, struct buf *warnin
 	if (!*level)
 		level = config_bool(c, "smtpd_enforce_tls") ? "encrypt" : config_bool(c, "smtpd_use_tls") ? "may" : "none";
 	s->tls_level = strcasecmp(level, "encrypt") == 0 ? TLS_ENCRYPT : strcasecmp(level, "may") == 0 ? TLS_MAY : TLS_NONE;
+	s->tls_log = config_int(c, "smtpd_tls_loglevel") > 0;
 	s->tls_received_header = config_bool(c, "smtpd_tls_received_header");
 	t.key_file = or_null(config_str(c, "smtpd_tls_key_file"));
 	if (!t.cert_file) {
@@ -163,7 +167,8 @@ read_tables(struct settings *s, struct config *c, struct buf *warnings, struct b
 	s->unlimited = s->networks ? matchlist_open(config_str(c, "smtpd_client_event_limit_exceptions"), false, err) : NULL;
 	s->bare_allowed = s->unlimited ? matchlist_open(config_str(c, "smtpd_forbid_bare_newline_exclusions"), false, err) : NULL;
 	s->auth_hidden = s->bare_allowed ? matchlist_open(config_str(c, "smtpd_sasl_exceptions_networks"), false, err) : NULL;
-	if (!s->auth_hidden)
+	s->auth_mechs = s->auth_hidden ? matchlist_open(config_str(c, "smtpd_sasl_mechanism_filter"), false, err) : NULL;
+	if (!s->auth_mechs)
 		return -1;
 	s->routes = route_open(c, err);
 	if (!s->routes)
@@ -210,6 +215,7 @@ settings_free(struct settings **sp)
 	matchlist_close(&s->unlimited);
 	matchlist_close(&s->bare_allowed);
 	matchlist_close(&s->auth_hidden);
+	matchlist_close(&s->auth_mechs);
 	if (s->tls)
 		tls_context_free(&s->tls);
 	if (s->conf)

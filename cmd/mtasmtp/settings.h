@@ -38,6 +38,7 @@ struct settings {
 	int64_t timeout;                  /* seconds for a command */
 	int64_t tls_timeout;              /* seconds for a handshake */
 	int64_t session_limit;            /* seconds for a session; 0: none */
+	int64_t message_limit;            /* seconds for a message */
 	int64_t min_data_rate;            /* bytes a second of a message */
 	int64_t error_sleep;
 	int soft_errors, hard_errors, junk_limit;
@@ -51,13 +52,16 @@ struct settings {
 	int bare_newline_code;
 	unsigned hidden;                  /* EHLO_* */
 	int local_code, relay_code, virtual_alias_code, virtual_mailbox_code, denied_code;
-	bool reject_unlisted;
+	bool reject_unlisted, name_table; /* show_user_unknown_table_name */
 
 	bool auth, auth_broken_clients, auth_header, auth_tls_only;
 	bool auth_noplain, auth_noanonymous;           /* smtpd_sasl_security_options */
 	bool auth_tls_noplain, auth_tls_noanonymous;   /* smtpd_sasl_tls_security_options */
 
+	size_t auth_line;                 /* smtpd_sasl_response_limit */
+
 	enum tls_level tls_level;
+	bool tls_log;
 	bool tls_received_header;
 	struct tls_context *tls;          /* NULL: not configured, or it failed */
 
@@ -65,6 +69,7 @@ struct settings {
 	struct matchlist *unlimited;      /* smtpd_client_event_limit_exceptions */
 	struct matchlist *bare_allowed;   /* smtpd_forbid_bare_newline_exclusions */
 	struct matchlist *auth_hidden;    /* smtpd_sasl_exceptions_networks */
+	struct matchlist *auth_mechs;     /* smtpd_sasl_mechanism_filter */
 	struct route_maps *routes;
 	struct policy *policy;
 };
