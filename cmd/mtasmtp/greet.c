@@ -74,7 +74,7 @@ list_keywords(struct session *s, struct buf *out)
 		buf_adds(out, "ENHANCEDSTATUSCODES\n");
 	if (!(hidden & EHLO_8BITMIME))
 		buf_adds(out, "8BITMIME\n");
-	if (!(hidden & EHLO_DSN))
+	if (!(hidden & EHLO_DSN) || s->local) /* sendmail -N relies on it */
 		buf_adds(out, "DSN\n");
 	if (!(hidden & EHLO_SMTPUTF8) && s->set->smtputf8)
 		buf_adds(out, "SMTPUTF8\n");
