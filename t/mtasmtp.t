@@ -184,11 +184,12 @@ is scalar(queued($srv)), 0, 'nothing is queued';
 like send_mail($s, "ok\r\n"), qr/^250 /, 'the session goes on';
 is cmd($s, 'QUIT'), '221 2.0.0 Bye', 'QUIT';
 
-$srv = start_server(smtpd_relay_restrictions => 'permit_mynetworks, reject_unauth_destination', smtpd_recipient_restrictions => 'permit_auth_destination reject_nonsense');
+$srv = start_server(smtpd_relay_restrictions => 'permit_mynetworks, reject_unauth_destination', smtpd_recipient_restrictions => 'permit_auth_destination reject_nonsense', header_checks => 'inline:{a=b}');
 $s = dial($srv); ehlo($s); cmd($s, 'MAIL FROM:<>');
 like cmd($s, 'RCPT TO:<x@elsewhere.example>'), qr/^554 5\.7\.1 .*Relay access denied/, 'reject_unauth_destination: 554';
 like cmd($s, 'RCPT TO:<joe@example.com>'), qr/^250 /, 'permit_auth_destination';
 like logged($srv), qr/unknown restriction: reject_nonsense/, 'an unknown restriction is warned of';
+like logged($srv), qr/header_checks is set .*does nothing/, 'so is a parameter that has no effect yet';
 $srv = start_server(mynetworks => '127.0.0.0/8', smtpd_recipient_restrictions => 'reject_nonsense');
 $s = dial($srv); ehlo($s); cmd($s, 'MAIL FROM:<>');
 like cmd($s, 'RCPT TO:<joe@example.com>'), qr/^451 4\.3\.5 /, 'an unknown restriction that is reached: 451';

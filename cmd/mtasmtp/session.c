@@ -131,6 +131,7 @@ session_lost(struct session *s, int r)
 	enum io_error e = r == 0 ? IO_EOF : s->io->error;
 
 	s->closing = true;
+	s->code = 421; /* the command did not succeed, whatever was replied before */
 	switch (e) {
 	case IO_TIMEOUT:
 		log_info("timeout after %s from %s", s->doing, s->client.data);

@@ -177,6 +177,22 @@ read_tables(struct settings *s, struct config *c, struct buf *warnings, struct b
 	return 0;
 }
 
+/* An administrator who sets one of these expects protection that this version does not give. */
+static void
+warn_of_unused(struct config *c, struct buf *warnings)
+{
+	static const char *const names[] = {
+		"smtpd_client_restrictions", "smtpd_helo_restrictions", "smtpd_sender_restrictions", "smtpd_data_restrictions",
+		"smtpd_end_of_data_restrictions", "smtpd_etrn_restrictions", "smtpd_sender_login_maps", "smtpd_milters",
+		"smtpd_proxy_filter", "content_filter", "header_checks", "body_checks",
+	};
+
+	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+		if (*config_str(c, names[i]))
+			buf_addf(warnings, "%s is set (%s), but this version does nothing with it\n", names[i],
+			    config_where(c, names[i]) ? config_where(c, names[i]) : "by default");
+}
+
 struct settings *
 settings_new(struct config *conf, bool implicit_tls, struct buf *warnings, struct buf *err)
 {
@@ -196,6 +212,7 @@ settings_new(struct config *conf, bool implicit_tls, struct buf *warnings, struc
 		return NULL;
 	}
 	read_tls(s, conf, implicit_tls, warnings);
+	warn_of_unused(conf, warnings);
 	s->conf = conf;
 	return s;
 }
