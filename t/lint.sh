@@ -44,7 +44,7 @@ pages=$(existing doc/*.[1-8])
 		--enable=warning,performance,portability --suppress=missingIncludeSystem \
 		--suppress=normalCheckLevelMaxBranches --suppress=nullPointerRedundantCheck --suppress=autoVariables \
 		-D_GNU_SOURCE -DVERSION='"0"' -DCONFDIR='"/"' -DLIBEXECDIR='"/"' -Icommon -It/unit $sources
-	! have shellcheck || [ -z "$scripts" ] || step shellcheck shellcheck -s sh -x -S warning -e SC1007,SC2034,SC2154 $scripts
+	! have shellcheck || [ -z "$scripts" ] || step shellcheck shellcheck -s sh -x -S warning -e SC1007,SC2046,SC2034,SC2154 $scripts
 }
 
 pages_clean() {
@@ -52,6 +52,19 @@ pages_clean() {
 	said=$(mandoc -T lint -W warning $pages 2>&1)
 	[ -z "$said" ] || { printf '%s\n' "$said" >&2; return 1; }
 }
+# Every program has its page, with the sections that people look for.
+pages_whole() {
+	bad=0
+	for dir in cmd/*/; do
+		page=$(existing "doc/$(basename "$dir")".[18] | head -1)
+		[ -n "$page" ] || { echo "${dir}: no manual page" >&2; bad=1; continue; }
+		for section in 'EXIT STATUS' EXAMPLES STANDARDS; do
+			grep -q "^\.Sh $section" "$page" || { echo "$page: no section $section" >&2; bad=1; }
+		done
+	done
+	return $bad
+}
+step "a page for every program" pages_whole
 ! have mandoc || [ -z "$pages" ] || step "manual pages" pages_clean
 
 # A layer includes only the layers named before it; a program only its own headers and common/.
