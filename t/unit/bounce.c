@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: ISC
+ * Copyright (c) 2026 The mtakit authors */
+/* Reports: what they hold, and that no text of another server can change their form. */
+#include "mail/bounce.h"
+#include "mail/queue.h"
+
+#include "tap.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+static struct queue queue;
+static char dir[] = "/tmp/mta-bounce.XXXXXX";
+
+/* The report as a string in text. */
+static bool
+report(const struct bounce *b, struct buf *text)
+{
+	struct queue_envelope e = { .sender = strdup(""), .opt = strdup(""), .from = strdup("") };
+	struct buf err = BUF_INIT(4096);
+	char id[QUEUE_ID_MAX + 1];
+	struct queue_writer *w;
+	bool good = false;
+	int fd;
+
+	queue_envelope_rcpt(&e, b->to, "");
+	w = queue_write_begin(&queue, &e, &err);
+	if (w && bounce_write(w, b) == 0 && queue_write_commit(&w, QUEUE_INCOMING, id, &err) == 0) {
+		queue_envelope_free(&e);
+		fd = queue_open_file(&queue, QUEUE_INCOMING, id, false);
+		good = fd >= 0 && queue_read(fd, &e, 0, NULL, &err) == 0;
+		buf_clear(text);
+		buf_reserve(text, e.size);
+		good = good && pread(fd, text->data, e.size, (off_t)e.content) == (ssize_t)e.size;
+		text->len = e.size;
+		text->data[e.size] = '\0';
+		close(fd);
+		queue_remove(&queue, QUEUE_INCOMING, id);
+	}
+	if (!good)
+		printf("# %s\n", err.data);
+	queue_envelope_free(&e);
+	buf_free(&err);
+	return good;
+}
+
+static size_t
+longest_line(const char *s)
+{
+	size_t longest = 0;
+
+	for (; *s; s += strcspn(s, "\n"), s += *s == '\n') {
+		size_t n = strcspn(s, "\n");
+
+		longest = n > longest ? n : longest;
+	}
+	return longest;
+}
+
+static void
+has(const struct buf *text, const char *what, const char *name)
+{
+	ok(strstr(text->data, what) != NULL, "%s", name);
+}
+
+static void
+has_not(const struct buf *text, const char *what, const char *name)
+{
+	ok(strstr(text->data, what) == NULL, "%s", name);
+}
+
+static void
+test_reports(int fd, uint64_t size)
+{
+	static const char hostile[] = "a\r\n\n--=_x\nAction: delivered\x1b[31m\xff ";
+	char noise[4001];
+	struct bounce_rcpt rcpt[] = {
+		{ "bob@b.test", "orcpt=rfc822;Bob@b.test", BOUNCE_FAILED, "5.1.1", "mx.b.test[192.0.2.1]:25", "550 5.1.1 no such user" },
+		{ "c@c.test", "", BOUNCE_FAILED, "5.4.4", "", noise },
+	};
+	struct bounce b = { .hostname = "mx.here.test", .from = "MAILER-DAEMON@here.test", .to = "a@a.test", .postmaster = "postmaster@here.test",
+	    .sender = "a@a.test", .id = "0abcDEF", .opt = "envid=QQ314", .arrival = 1000000000, .now = 1000000100, .rcpt = rcpt, .rcpts = 2, .fd = fd,
+	    .content = 0, .size = size, .size_limit = 50000 };
+	struct buf text = BUF_INIT(1 << 22);
+
+	memset(noise, 'z', 4000);
+	memcpy(noise, hostile, sizeof hostile - 1);
+	noise[4000] = '\0';
+	if (!ok(report(&b, &text), "a report is written"))
+		return;
+	has(&text, "\nOriginal-Recipient: rfc822;Bob@b.test\nFinal-Recipient: rfc822; bob@b.test\nAction: failed\nStatus: 5.1.1\n"
+	    "Remote-MTA: dns; mx.b.test\nDiagnostic-Code: smtp; 550 5.1.1 no such user\n", "the fields of RFC 3464");
+	has(&text, "\nOriginal-Envelope-Id: QQ314\n", "the envelope ID (RFC 3461)");
+	has(&text, "There is no mailbox with this address", "words for people");
+	has(&text, "mx.b.test[192.0.2.1]:25 said: 550", "what the other server said");
+	has(&text, "\nthe body\n", "the message");
+	has_not(&text, "\nAction: delivered", "no text of another server becomes a field");
+	ok(!strchr(text.data, 0x1b) && !strchr(text.data, '\r'), "no control characters");
+	ok(longest_line(text.data) <= 998, "no line is longer than 998 bytes");
+	b.opt = "ret=HDRS";
+	report(&b, &text);
+	has(&text, "text/rfc822-headers", "RET=HDRS: the header");
+	has(&text, "\nSubject: the subject\n", "is there");
+	has_not(&text, "the body", "and the body is not");
+	b.opt = "";
+	b.size_limit = 40;
+	report(&b, &text);
+	has_not(&text, "the body", "a message larger than bounce_size_limit is not returned");
+	ok(strlen(text.data) == text.len, "no NUL");
+	rcpt[0].addr = "b\303\266b@b.test";
+	report(&b, &text);
+	has(&text, "message/global-delivery-status", "UTF-8 addresses: RFC 6533");
+	has(&text, "Final-Recipient: utf-8; b\303\266b@b.test", "with their type");
+	buf_free(&text);
+}
+
+int
+main(void)
+{
+	static const char message[] = "From: a@a.test\nSubject: the subject\n\nthe body\n";
+	struct buf err = BUF_INIT(4096);
+	char path[64], command[128];
+	FILE *f;
+
+	ok(bounce_wanted("", "FAILURE") && bounce_wanted("", "DELAY") && !bounce_wanted("", "SUCCESS"), "without NOTIFY: failures");
+	ok(!bounce_wanted("notify=NEVER", "FAILURE"), "NOTIFY=NEVER: none");
+	ok(!bounce_wanted("orcpt=x notify=SUCCESS,DELAY", "FAILURE") && bounce_wanted("notify=SUCCESS,FAILURE", "FAILURE"), "NOTIFY lists count");
+	if (!mkdtemp(dir) || queue_open(&queue, dir, true, &err) < 0)
+		return 1;
+	snprintf(path, sizeof path, "%s/message", dir);
+	f = fopen(path, "w+");
+	if (f) {
+		fputs(message, f);
+		fflush(f);
+		test_reports(fileno(f), sizeof message - 1);
+		fclose(f);
+	}
+	queue_close(&queue);
+	snprintf(command, sizeof command, "rm -rf %s", dir);
+	if (system(command) != 0)
+		return 1;
+	return tap_done();
+}
