@@ -284,6 +284,34 @@ unlike "$(cat "$LOG")" "$ID.*expired" "no early bounce"
 touch -d '+10 years' "$Q/deferred/$ID"
 wait_for 14 sh -c "[ \$(grep -c '$ID.*defer6' '$D/jobs') -ge 3 ]"; ok $? "a time of retry years ahead is not believed"
 
+# --- nobody is delayed by others ---
+stop; : > "$LOG"; : > "$D/jobs"
+# addmany N SENDER RECIPIENT: queue files by hand, faster than a program each
+addmany() {
+	perl -e 'my ($n, $from, $to, $q) = @ARGV; my $t = time; for my $i (1..$n) {
+		my $id = sprintf "0many%08dX%d", $i, $$ % 1000; my $c = "Subject: x\n\n";
+		my $e = "id $id\ntime $t.000000\nsender <$from>\nrcpt T <$to>\n\n"; my $o = 48 + length $e;
+		open my $f, ">", "$q/tmp/$id" or die; chmod 0600, $f; chown((stat "$q/incoming")[4,5], $f);
+		printf $f "mtaq1 %020d %020d\n%s%s", $o, length $c, $e, $c; close $f; rename "$q/tmp/$id", "$q/incoming/$id" }' "$1" "$2" "$3" "$Q"
+}
+manager -o qmgr_message_active_limit=100
+addmany 1000 bulk@send.test hang@hang.test
+add ok@send.test okx@b.test; t0=$(date +%s%N)
+logged "$ID: removed"; t1=$(date +%s%N)
+[ $(((t1 - t0) / 1000000)) -lt 1000 ]; ok $? "1000 messages for a destination that hangs, active limit 100: other mail leaves at once ($(((t1 - t0) / 1000000)) ms)"
+stop; find "$Q/active" "$Q/incoming" -type f -exec rm -f {} +; : > "$LOG"
+manager -o qmgr_message_active_limit=100 -o fake_destination_concurrency_limit=1
+addmany 1000 bulk@send.test slow@one.test
+wait_for 5 grep -q slow@one.test "$D/jobs"
+add ok@send.test oky@one.test; t0=$(date +%s%N)
+logged "$ID: removed"; t1=$(date +%s%N)
+[ $(((t1 - t0) / 1000000)) -lt 2000 ]; ok $? "1000 messages of one sender: another sender's message to the same destination is next ($(((t1 - t0) / 1000000)) ms)"
+stop; find "$Q/active" "$Q/incoming" -type f -exec rm -f {} +; : > "$LOG"
+manager -o qmgr_message_active_limit=50
+addmany 2000 bulk@send.test okbulk@one.test
+wait_for 20 sh -c "[ -z \"\$(find '$Q/active' '$Q/incoming' -type f)\" ]"; ok $? "a heap of messages of one sender is worked off"
+is "$(grep -c okbulk "$D/jobs")" 2000 "each of them once"
+
 # --- one message with very many recipients ---
 : > "$D/jobs"
 seq 1 4000 | sed 's/.*/ok&@d&.test/' > "$T/many"

@@ -212,6 +212,7 @@ dest_new(const struct route *r)
 	d->window = d->t->first_concurrency;
 	d->timer.fire = timer_fired;
 	d->idle_since = clock_mono();
+	d->park = (struct park){ .load = &d->jobs.n, .part = 2 };
 	strmap_set(dests, key.data, d);
 	return d;
 }
@@ -234,7 +235,7 @@ dest_get(const struct route *r)
 static bool
 idle(const struct dest *d)
 {
-	return !d->busy && !d->jobs.n && !d->draining && !d->filling && !dest_paused(d);
+	return !d->busy && !d->jobs.n && !d->draining && !d->filling && !d->park.before && !dest_paused(d);
 }
 
 static void

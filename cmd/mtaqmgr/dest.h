@@ -11,6 +11,7 @@
 #include "heap.h"
 #include "loop.h"
 #include "message.h"
+#include "park.h"
 
 struct agent_command;
 struct route;
@@ -55,6 +56,7 @@ struct dest {
 	struct timer timer;       /* end of the pause, or of the rate delay */
 	int64_t not_before;
 	int64_t idle_since;
+	struct park park;
 	struct job *filling;      /* the job that takes more recipients of the message being resolved */
 	struct dest *drain_next;  /* paused, with jobs to defer */
 	bool draining;
@@ -79,7 +81,7 @@ struct job {
 struct dest *dest_get(const struct route *r);
 /* Gives one more recipient of m to d; the jobs are put in line by dest_enqueue at the end of the portion. */
 void dest_add(struct dest *d, struct message *m, struct rcpt *r);
-void dest_enqueue(struct message *m);
+struct park *dest_enqueue(struct message *m); /* not NULL: there are too many; m is to be let go and its ID put there */
 void dest_forget(struct message *m);         /* m's waiting jobs are dropped */
 void dest_flush(struct dest *d, int64_t asked);      /* ends a pause that began before that time */
 /* Starts what can be started. */

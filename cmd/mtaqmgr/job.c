@@ -7,6 +7,7 @@
 #include "command.h"
 #include "manager.h"
 #include "oneshot.h"
+#include "park.h"
 #include "result.h"
 
 #include "base/buf.h"
@@ -25,6 +26,7 @@ struct flow {
 	size_t jobs;
 	struct transport *t;
 	char *name;
+	struct park park;
 };
 
 static struct dest *drain;
@@ -68,6 +70,22 @@ dest_add(struct dest *d, struct message *m, struct rcpt *r)
 	j->left++;
 }
 
+static void
+flow_free(struct flow *f)
+{
+	if (f->jobs || f->park.before)
+		return;
+	strmap_remove(f->t->flows, f->name);
+	free(f->name);
+	free(f);
+}
+
+static void
+flow_empty(struct park *p)
+{
+	flow_free(HOLDER(p, struct flow, park));
+}
+
 /* The null sender is everybody: each of its messages counts by itself. */
 static struct flow *
 flow_get(struct transport *t, const struct message *m)
@@ -79,6 +97,7 @@ flow_get(struct transport *t, const struct message *m)
 		f = mem_zalloc(sizeof *f);
 		f->t = t;
 		f->name = mem_strdup(name);
+		f->park = (struct park){ .load = &f->jobs, .part = 4, .empty = flow_empty };
 		strmap_set(t->flows, name, f);
 	}
 	f->jobs++;
@@ -88,12 +107,9 @@ flow_get(struct transport *t, const struct message *m)
 static void
 job_free(struct job *j)
 {
-	struct flow *f = j->flow;
-
-	if (f && --f->jobs == 0) {
-		strmap_remove(f->t->flows, f->name);
-		free(f->name);
-		free(f);
+	if (j->flow) {
+		j->flow->jobs--;
+		flow_free(j->flow);
 	}
 	*j->before = j->next;
 	if (j->next)
@@ -112,9 +128,39 @@ enqueue(struct job *j, uint64_t tag)
 		dest_update(d);
 }
 
-void
+/* Where a message waits that is one too many of its sender, or for its destination; NULL: nowhere. Only those that are
+ * one job, so that nothing of them is forgotten. */
+static struct park *
+find_park(struct message *m)
+{
+	struct park *parks[2], *found = NULL;
+	struct flow *f;
+
+	if (fresh_n != 1 || fresh[0]->n != m->e.rcpts || m->more || m->unparked)
+		return NULL;
+	f = flow_get(fresh[0]->d->t, m);
+	parks[0] = &f->park;
+	parks[1] = &fresh[0]->d->park;
+	for (int i = 0; i < 2 && !found; i++)
+		if (park_full(parks[i]))
+			found = parks[i];
+	f->jobs--;
+	if (!found)
+		flow_free(f);
+	return found;
+}
+
+struct park *
 dest_enqueue(struct message *m)
 {
+	struct park *park = find_park(m);
+
+	if (park) {
+		fresh[0]->d->filling = NULL;
+		job_free(fresh[0]);
+		fresh_n = 0;
+		return park;
+	}
 	for (size_t i = 0; i < fresh_n; i++) {
 		struct job *j = fresh[i];
 		struct transport *t = j->d->t;
@@ -133,6 +179,7 @@ dest_enqueue(struct message *m)
 		enqueue(j, m->tag);
 	}
 	fresh_n = 0;
+	return NULL;
 }
 
 size_t

@@ -6,6 +6,7 @@
 
 #include "dest.h"
 #include "manager.h"
+#include "park.h"
 #include "resolve.h"
 #include "settle.h"
 #include "wait.h"
@@ -199,7 +200,8 @@ message_check(struct message *m)
 			message_free(m);
 			return;
 		}
-		resolve_portion(m);
+		m->unparked = true; /* only a message as a whole is parked */
+		(void)resolve_portion(m);
 	}
 	message_mark(m);
 	message_rest(m);
@@ -267,11 +269,20 @@ unreadable(const char *id, int why)
 static void
 begin(struct message *m)
 {
-	log_info("%s: from=<%s>, size=%llu, nrcpt=%zu (queue active)", m->id, m->e.sender, (unsigned long long)m->e.size, m->e.todo);
+	struct park *park;
+
+	if (!m->unparked)
+		log_info("%s: from=<%s>, size=%llu, nrcpt=%zu (queue active)", m->id, m->e.sender, (unsigned long long)m->e.size,
+		    m->e.todo);
 	strmap_set(active, m->id, m);
 	take_portion(m);
-	resolve_portion(m);
-	message_check(m);
+	park = resolve_portion(m);
+	if (park) {
+		park_add(park, m->id, !m->again, m->flushed);
+		message_free(m);
+	} else {
+		message_check(m);
+	}
 }
 
 enum take
@@ -291,7 +302,7 @@ message_take(const char *id, enum queue_name from, bool is_new, int64_t flushed)
 		close(fd);
 		return TAKEN;
 	}
-	if (queue_move(&manager.queue, from, QUEUE_ACTIVE, id) < 0) {
+	if (from != QUEUE_ACTIVE && queue_move(&manager.queue, from, QUEUE_ACTIVE, id) < 0) {
 		saved = errno;
 		close(fd);
 		if (saved != ENOENT)
@@ -311,6 +322,7 @@ message_take(const char *id, enum queue_name from, bool is_new, int64_t flushed)
 	m->wfd = -1;
 	open_files++;
 	m->again = !is_new;
+	m->unparked = from == QUEUE_ACTIVE;
 	m->flushed = flushed;
 	m->active_at = clock_real();
 	begin(m);

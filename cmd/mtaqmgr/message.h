@@ -32,6 +32,7 @@ struct message {
 	size_t deferred;          /* recipients of earlier portions that must be tried again */
 	bool more;                /* the file holds recipients beyond this portion */
 	bool again;               /* not known to be new: there may be reasons of earlier attempts */
+	bool unparked;            /* has waited in a park: see park.h */
 	bool gone;                /* its file is no longer in active/ */
 	int64_t flushed;          /* monotonic time when an administrator asked for an attempt; 0: nobody did */
 	int64_t active_at;        /* wall clock, microseconds: when it was taken */
@@ -46,7 +47,7 @@ enum take { TAKEN, TAKE_LATER };     /* TAKE_LATER: the system is short of somet
 
 bool message_room(void);          /* another one may be taken */
 size_t message_count(void);
-/* Takes a message from queue 'from': TAKEN also when it is not there, not yet due, or no message. */
+/* Takes a message from queue 'from' (QUEUE_ACTIVE: it was taken before, and parked): TAKEN also when it is not there, not yet due, or no message. */
 enum take message_take(const char *id, enum queue_name from, bool is_new, int64_t flushed);
 /* The file, opened when it is not; -1: it is gone, or (errno other than ENOENT) cannot be opened now. */
 int message_fd(struct message *m);

@@ -8,6 +8,7 @@
 #include "manager.h"
 #include "message.h"
 #include "parent.h"
+#include "park.h"
 #include "scan.h"
 #include "starter.h"
 
@@ -169,6 +170,7 @@ manage(struct config *c, int parent)
 	starter_open(parent);
 	loop_work(stop_work);
 	scan_open();
+	loop_work(park_work);
 	loop_work(dest_run);
 	loop_work(dest_drain);
 	log_info("started: queue %s", manager.queue.dir);

@@ -89,12 +89,12 @@ resolve(struct message *m, struct rcpt *r)
 		dest_add(dest_get(&route), m, r);
 }
 
-void
+struct park *
 resolve_portion(struct message *m)
 {
 	if (!route.transport.max)
 		route_init(&route);
 	for (size_t i = 0; i < m->e.rcpts; i++)
 		resolve(m, &m->rcpt[i]);
-	dest_enqueue(m);
+	return dest_enqueue(m);
 }

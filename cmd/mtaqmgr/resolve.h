@@ -5,6 +5,8 @@
 #ifndef RESOLVE_H
 #define RESOLVE_H
 struct message;
+struct park;
 
-void resolve_portion(struct message *m);
+/* Not NULL: m is to be let go, and its ID put there. */
+struct park *resolve_portion(struct message *m);
 #endif
