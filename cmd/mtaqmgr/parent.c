@@ -203,6 +203,8 @@ parent_run(struct config *c, const struct config_options *options, int sock, pid
 		if (polled[0].revents && !serve(&p))
 			polled[0].fd = -1;
 	}
+	config_close(&p.config);
+	free(p.agents);
 	if (WIFSIGNALED(p.status))
 		log_error("the unprivileged process was killed by signal %d", WTERMSIG(p.status));
 	return WIFEXITED(p.status) ? WEXITSTATUS(p.status) : EX_SOFTWARE;

@@ -289,7 +289,7 @@ int
 queue_read_more(int fd, struct queue_envelope *e, size_t max_rcpts, bool *more, struct buf *err)
 {
 	struct reader r; /* not initialised as a whole: data is large */
-	bool any;
+	bool any = false;
 	char *line;
 	size_t n;
 
