@@ -51,6 +51,8 @@ smany.test      smany:
 lines.test      lines:
 none.test       nowhere:x
 broken.test     broken:x
+daemon.test     daemon:
+local.test      fake:local.test
 *               fake:
 END
 cat > "$D/main.cf" <<END
@@ -60,13 +62,15 @@ mydomain = here.test
 myorigin = here.test
 queue_directory = $Q
 maillog_file = $LOG
-mydestination =
+mydestination = local.test
+local_transport = fake
 alias_maps =
 relay_domains =
 transport_maps = texthash:$D/transport
 default_transport = fake
 recipient_delimiter = +
 fake_agent = $B/t/fakeagent -b $D/jobs
+daemon_agent = user=daemon $B/t/fakeagent -b $D/jobs
 hang_agent = $B/t/fakeagent -b $D/jobs
 broken_agent = $D/bin/not-there -b
 s0_agent = argv=$D/bin/status 0 \${sender} \${recipient} \${user} \${extension} \${domain} \${nexthop}
@@ -233,6 +237,26 @@ logged "$ID: removed"; ok $? "a destination that hangs stops no other"
 grep -l hang.test "$Q"/active/* | sed "s,.*/,," > "$T/active"
 is "$(wc -l < "$T/active" | tr -d ' ')" 10 "its messages are in active/"
 
+# --- an administrator asks for an attempt ---
+add ok@send.test down5@down.test
+logged "$ID: to=<down5@down.test>.*suspended"
+mtaqueue -C "$D" flush "$ID" >/dev/null
+logged "$ID: to=<down5@down.test>.*status=deferred \(connect to mx.fake"; ok $? "a flush tries even a destination that is left alone"
+
+# --- users ---
+if [ "$(id -u)" = 0 ]; then
+	add ok@send.test okd@daemon.test
+	logged "$ID: removed"; like "$(grep "^$ID" "$D/jobs")" "uid=$(id -u daemon)\$" "user= of an agent is who it runs as"
+	add ok@send.test oku@a.test
+	logged "$ID: removed"; like "$(grep "^$ID" "$D/jobs")" "uid=$(id -u nobody)\$" "any other agent runs as mail_owner"
+	add ok@send.test root@local.test
+	logged "$ID: removed"; like "$(grep "^$ID" "$D/jobs")" "uid=$(id -u nobody)\$" "mail for root is delivered as default_privs"
+	add ok@send.test daemon@local.test
+	logged "$ID: removed"; like "$(grep "^$ID" "$D/jobs")" "uid=$(id -u daemon)\$" "mail for a system user as that user"
+else
+	skip 4 "not root"
+fi
+
 # --- administrators at work ---
 victim=$(grep -l 'hang9@hang.test' "$Q"/active/* | sed 's,.*/,,')
 mtaqueue -C "$D" hold "$victim" >/dev/null; in_queue hold "$victim"; ok $? "an active message can be held"
@@ -278,7 +302,7 @@ stop; : > "$LOG"
 add ok@send.test defer6@a.test
 sed -i 's/^time .*/time 1000000000.000000/' "$Q/incoming/$ID" # same length: 10 + 1 + 6
 chown "$OWNER" "$Q/incoming/$ID" 2>/dev/null
-manager 
+manager
 in_queue deferred "$ID"; ok $? "a clock that jumps by years does not bounce mail before it was tried for a while"
 unlike "$(cat "$LOG")" "$ID.*expired" "no early bounce"
 touch -d '+10 years' "$Q/deferred/$ID"

@@ -5,7 +5,7 @@
  *   ok...  sent       bounce...  5.1.1      defer...  4.2.0 of the mailbox      down...  4.4.1, connect failed
  *   slow...  sent after 300 ms      hang...  waits an hour      die...  dies in the middle      mute...  no result
  *
- * anything else is sent. Each job is noted in the file of the first argument after -b: "id sender recipient ...".
+ * anything else is sent. Each job is noted in the file of the first argument after -b: "id sender recipient ... uid=N".
  *
  *   fakeagent -b file */
 #include "mail/agent.h"
@@ -26,7 +26,7 @@ note(const struct agent_job *j, const char *path)
 	buf_addf(&b, "%s <%s>", j->id, j->sender);
 	for (size_t i = 0; i < j->rcpts; i++)
 		buf_addf(&b, " %s", j->rcpt[i].addr);
-	buf_addc(&b, '\n');
+	buf_addf(&b, " uid=%d\n", (int)getuid());
 	if (fd >= 0) {
 		(void)!write(fd, b.data, b.len);
 		close(fd);
