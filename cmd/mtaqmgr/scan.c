@@ -7,6 +7,7 @@
 #include "loop.h"
 #include "manager.h"
 #include "message.h"
+#include "settle.h"
 #include "wait.h"
 
 #include "mail/log.h"
@@ -190,6 +191,8 @@ scan_deferred(void)
 static void
 rescan(struct timer *t)
 {
+	settle_stranded();
+	incoming_again |= ring_n == 0; /* for file systems whose changes by others are not told */
 	deferred = manager.stopping ? NULL : open_dir(QUEUE_DEFERRED);
 	if (deferred)
 		wait_scan_begin();

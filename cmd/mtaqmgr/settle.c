@@ -12,13 +12,19 @@
 #include "mail/log.h"
 
 #include "base/clock.h"
+#include "base/mem.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+/* What could not be moved to deferred/: not in memory, still in active/. */
+static struct stranded { char id[QUEUE_ID_MAX + 1]; } *stranded;
+static size_t stranded_n;
 
 /* Seconds since the message came; a clock that was set back makes it new, not old. */
 static int64_t
@@ -165,6 +171,27 @@ next_attempt(const struct message *m)
 }
 
 static void
+strand(const char *id)
+{
+	stranded = mem_resize(stranded, stranded_n + 1, sizeof *stranded);
+	snprintf(stranded[stranded_n++].id, sizeof stranded->id, "%s", id);
+}
+
+void
+settle_stranded(void)
+{
+	size_t left = 0;
+
+	for (size_t i = 0; i < stranded_n; i++) {
+		if (queue_move(&manager.queue, QUEUE_ACTIVE, QUEUE_DEFERRED, stranded[i].id) == 0)
+			wait_add(stranded[i].id, clock_real() / 1000000 + manager.minimal_backoff);
+		else if (errno != ENOENT)
+			stranded[left++] = stranded[i];
+	}
+	stranded_n = left;
+}
+
+static void
 defer_message(struct message *m)
 {
 	struct timespec times[2] = { { .tv_nsec = UTIME_OMIT }, { 0 } };
@@ -176,10 +203,12 @@ defer_message(struct message *m)
 		wait_add(m->id, times[1].tv_sec);
 		return;
 	}
-	if (errno != ENOENT)
-		log_warn("%s: move to deferred: %s", m->id, strerror(errno));
-	else if (queue_find(&manager.queue, m->id) < 0)
+	if (errno != ENOENT) {
+		log_warn("%s: move to deferred: %s; it stays in active until that is possible", m->id, strerror(errno));
+		strand(m->id);
+	} else if (queue_find(&manager.queue, m->id) < 0) {
 		queue_defer_remove(&manager.queue, m->id);
+	}
 }
 
 void

@@ -9,4 +9,6 @@ struct message;
 void settle_portion(struct message *m);
 /* Nothing of the message is left to read: it is removed, or waits in deferred/. */
 void settle_message(struct message *m);
+/* Now and then: tries again to put into deferred/ what could not be moved there (a file system that was read-only, ...). */
+void settle_stranded(void);
 #endif
