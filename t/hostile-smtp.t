@@ -12,6 +12,7 @@ use Test::More;
 use IO::Select;
 use IO::Socket::INET;
 use MIME::Base64;
+use POSIX ();
 use Socket qw(IPPROTO_TCP TCP_NODELAY SOL_SOCKET SO_LINGER);
 use Time::HiRes 'time';
 
@@ -260,6 +261,14 @@ like cmd($s, $_), qr/^50\d /, "29: $_: refused" for 'XCLIENT ADDR=192.0.2.1', 'X
 $s = dial($srv);
 print $s "GET / HTTP/1.1\r\n";
 like rest($s, 0.2), qr/^221 .*\(closed\)$/s, 'a web browser is sent away';
+
+# a client that was sent away and goes on sending
+$s = dial($srv); $start = time;
+syswrite $s, "GET / HTTP/1.1\r\n" . 'x' x 100_000;
+for (1 .. 3) { next if fork; alarm 6; $SIG{ALRM} = $SIG{PIPE} = 'DEFAULT'; my $x = 'x' x 500_000; 1 while syswrite $s, $x; POSIX::_exit(0) }
+wait for 1 .. 3;
+ok time - $start < 4, sprintf('who was sent away and goes on sending holds its worker for no more than a second (%.1f s)', time - $start);
+close $s;
 
 # errors without end
 my $strict = start_server(smtpd_soft_error_limit => 3, smtpd_hard_error_limit => 6, smtpd_error_sleep_time => '1s', smtpd_junk_command_limit => 10);

@@ -179,6 +179,23 @@ OUT=$(lines CAPA "USER $USER_ADDR" "AUTH PLAIN $P64" QUIT | timeout 10 socat -t 
 is "$(printf '%s\n' "$OUT" | grep -c '^-ERR \[AUTH\] Plaintext')" 2 "a password in the clear from another host is refused"
 unlike "$OUT" '^(USER|SASL)' "and not offered"
 
+# --- one client does not take all the places ---
+H=$(free_port)
+background mtapop -C "$CONF" -l "127.0.0.1:$H" -o default_process_limit=6 -o pop3_login_timeout=3s
+wait_for 5 nc -z 127.0.0.1 "$H"
+for i in 1 2 3 4 5; do
+	timeout 20 socat -u "TCP:127.0.0.1:$H,bind=127.0.0.2" "CREATE:$T/many.$i" &
+done
+wait_for 2 grep -q ERR "$T"/many.*
+is "$(cat "$T"/many.* | grep -c '^+OK')" 3 "one address gets half of the places"
+like "$(cat "$T"/many.*)" '^-ERR .*Too many connections' "then it is told why"
+like "$(echo QUIT | timeout 5 socat -t 2 - "TCP:127.0.0.1:$H,bind=127.0.0.3")" '^\+OK Logging out' "another one is served"
+wait_for 5 sh -c "[ \$(cat '$T'/many.* | grep -c 'inactivity') -eq 3 ]"
+ok $? "who does not log in is sent away after pop3_login_timeout"
+{ for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do lines CAPA; sleep 0.5; done; } 2>/dev/null |
+	timeout 20 socat -t 1 - "TCP:127.0.0.1:$H,bind=127.0.0.2" > "$T/out" 2>&1
+like "$(cat "$T/out")" 'inactivity' "however busy it looks"
+
 # --- the owner of a mailbox serves it ---
 if [ "$(id -u)" = 0 ]; then
 	printf 'secret\n' | mtapasswd -C "$CONF" -p -u 4242 -g 4343 -m "maildir:$T/own" add own
@@ -187,6 +204,11 @@ if [ "$(id -u)" = 0 ]; then
 	chown -R 4242:4343 "$T/own"; chmod 700 "$T/own"
 	OUT=$(lines 'USER own' 'PASS secret' 'RETR 1' 'DELE 1' QUIT | raw "$P" | tr -d '\r')
 	like "$OUT" '^private$' "a mailbox of another user is served, all commands in one packet"
+	OUT=$(printf 'USER own\r\nPASS secret\r\nNO\0OP\r\nSTAT\r\nNOOP\r\nQUIT\r\n' | raw "$P" | tr -d '\r' | sed 1,3d)
+	is "$OUT" "-ERR Control character in command.
++OK 0 0
++OK
++OK Logging out." "NUL in what was pipelined behind PASS"
 	is "$(count_files "$T/own/new")" 0 "and its message deleted"
 	printf 'Subject: own\n\nprivate\n' > "$T/own/new/1.own"; chown 4242 "$T/own/new/1.own"
 	{ lines 'USER own' 'PASS secret' STAT; sleep 1; lines QUIT; } | raw "$P" > "$T/out" &
@@ -194,6 +216,9 @@ if [ "$(id -u)" = 0 ]; then
 	sleep 0.5
 	OUT=$(ps -eo uid,gid,comm | awk '$1 == 4242 && $3 == "mtapop" { print $1 ":" $2 }')
 	is "$OUT" 4242:4343 "by a process of its owner"
+	PID=$(ps -eo uid,pid,comm | awk '$1 == 4242 && $3 == "mtapop" { print $2 }' | head -1)
+	is "$(sed -n 's/^\(CapEff\|CapPrm\|NoNewPrivs\|Seccomp\):[^0-9]*//p' "/proc/$PID/status" 2>/dev/null | tr '\n' ' ')" \
+		"0000000000000000 0000000000000000 1 2 " "which has no capabilities, gets none, and is confined"
 	wait $W
 	if have_program openssl; then
 		S=$(free_port)
@@ -211,7 +236,7 @@ if [ "$(id -u)" = 0 ]; then
 		like "$OUT" 'not possible' "nobody's session runs as uid $1 gid $2"
 	done
 else
-	skip 5 "needs root"
+	skip 7 "needs root"
 fi
 kill "$A"
 sleep 0.3

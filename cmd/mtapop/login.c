@@ -10,6 +10,7 @@
 #include "mail/maildir_read.h"
 #include "mtapop.h"
 #include "syntax/base64.h"
+#include "sys/sandbox.h"
 #include "sys/tls.h"
 
 #include <errno.h>
@@ -155,12 +156,24 @@ find_mailbox(struct session *s, const char *fields, struct buf *path, struct buf
 	return r;
 }
 
+/* From here on this process can change files in the mailbox alone, and run no program. */
+static int
+confine(const char *path, struct buf *err)
+{
+	const char *const writable[] = { path, NULL };
+
+	if (sandbox_enter(writable) == 0)
+		return 0;
+	buf_addf(err, "confine the process: %s", strerror(errno));
+	return -1;
+}
+
 void
 login_done(struct session *s, const char *method, const char *fields)
 {
 	struct buf path = BUF_INIT(4096), err = BUF_INIT(4096);
 
-	if (find_mailbox(s, fields, &path, &err) == 0)
+	if (find_mailbox(s, fields, &path, &err) == 0 && (!s->confine || confine(path.data, &err) == 0))
 		s->box = mailbox_open(path.data, &err);
 	s->logins = 0;
 	if (!s->box) {

@@ -185,6 +185,7 @@ serve(struct pop *p, int fd, char *const line[LINES], const char *pending, size_
 	if (r == 0)
 		r = become(fields.data, &err);
 	proc_harden();
+	s.confine = true;
 	io_init(&s.io, fd, fd);
 	s.io.stopping = server_stopping;
 	io_set_deadline(&s.io, clock_deadline(p->timeout));
@@ -219,7 +220,9 @@ monitor_request(void *arg, int fd, const void *request, size_t n)
 		return;
 	}
 	/* the child: the request is taken apart here, where a mistake hurts one session */
-	at = copy = mem_strndup(request, n);
+	at = copy = mem_alloc(n + 1); /* not as a string: what the client has sent may hold NUL, and so may a hostile worker's lines */
+	memcpy(copy, request, n);
+	copy[n] = '\0';
 	for (int i = 0; i < LINES; i++) {
 		line[i] = at;
 		at = at ? memchr(at, '\n', (size_t)(copy + n - at)) : NULL;

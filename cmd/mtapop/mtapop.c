@@ -53,6 +53,7 @@ settings(struct pop *p)
 	p->lock = config_bool(c, "pop3_lock_session");
 	p->no_nuls = strstr(workarounds, "outlook-no-nuls") != NULL;
 	p->timeout = config_time(c, "pop3_timeout");
+	p->login_time = config_time(c, "pop3_login_timeout");
 }
 
 /* In the parent, first and after SIGHUP. The old things stay when the new ones cannot be opened. */
@@ -126,6 +127,13 @@ refuse(void *arg, const struct server_peer *peer)
 	log_info("pop3-login: Disconnected: too many connections: rip=%s, lip=%s", peer->text, peer->local_text);
 }
 
+/* Hosts whose connections are not counted: behind them are many users. */
+static bool
+exempt(void *arg, const struct server_peer *peer)
+{
+	return session_is_near(arg, peer);
+}
+
 static void
 log_line(void *arg, const char *line)
 {
@@ -175,7 +183,7 @@ main(int argc, char **argv)
 {
 	struct pop p = { 0 };
 	struct server s = { .name = "mtapop", .unix_mode = 0600, .arg = &p, .setup = setup, .refresh = refresh, .worker = worker, .session = session,
-		.refuse = refuse, .log = log_line };
+		.refuse = refuse, .exempt = exempt, .log = log_line };
 	struct config *c;
 	const char *protocols;
 	int status;
@@ -190,6 +198,7 @@ main(int argc, char **argv)
 	s.ipv4 = strstr(protocols, "all") || strstr(protocols, "ipv4");
 	s.ipv6 = strstr(protocols, "all") || strstr(protocols, "ipv6");
 	s.limits.process_limit = (int)config_int(c, "default_process_limit");
+	s.limits.per_client = (s.limits.process_limit + 1) / 2;
 	s.limits.min_idle = 2;
 	s.limits.max_use = (int)config_int(c, "max_use");
 	s.limits.max_idle = config_time(c, "max_idle");

@@ -34,6 +34,7 @@ struct pop {
 	bool keep_flags;          /* pop3_no_flag_updates */
 	bool enable_last, no_nuls, lock;
 	int64_t timeout;          /* seconds */
+	int64_t login_time;       /* seconds from the connection to the login */
 };
 
 enum { MSG_DELETED = 1, MSG_RETRIEVED = 2 };
@@ -43,6 +44,8 @@ struct session {
 	struct io io;
 	enum { POP_AUTHORIZATION = 1, POP_TRANSACTION = 2 } state;
 	bool tls, secure, quit, done;
+	bool confine;             /* a process of its own, which gives up the rest of its rights when it knows its mailbox */
+	int64_t login_ends;       /* the client is logged in by then */
 	char *user;               /* of USER, then who logged in */
 	const char *rip, *lip;    /* texts of the peer's and our address */
 	int rport, lport;
@@ -56,6 +59,8 @@ struct session {
 
 /* session.c */
 void session_serve(struct pop *p, const struct server_peer *peer);
+/* Clients that may give a password without TLS: those of this host and of login_trusted_networks. */
+bool session_is_near(struct pop *p, const struct server_peer *peer);
 /* The commands until the end of the connection. */
 void session_loop(struct session *s);
 int reply(struct session *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

@@ -166,9 +166,11 @@ session_loop(struct session *s)
 	size_t n;
 
 	while (!s->done && s->errors < POP_ERRORS_MAX) {
+		int64_t until = clock_deadline(s->p->timeout);
 		int r;
 
-		io_set_deadline(&s->io, clock_deadline(s->p->timeout));
+		/* strangers hold a worker for so long and no longer, however busy they look */
+		io_set_deadline(&s->io, s->state == POP_AUTHORIZATION && s->login_ends < until ? s->login_ends : until);
 		r = io_line(&s->io, &line, &n, POP_LINE_MAX);
 		if (r < 0 ? broken(s) : r == 0 || line[n - 1] != '\n')
 			break;
@@ -187,9 +189,8 @@ session_loop(struct session *s)
 	free(s->user);
 }
 
-/* Clients that may give a password without TLS: those of this host and of login_trusted_networks. */
-static bool
-is_near(struct pop *p, const struct server_peer *peer)
+bool
+session_is_near(struct pop *p, const struct server_peer *peer)
 {
 	struct buf err = BUF_INIT(512);
 	bool near = peer->terminal || peer->addr.ss_family == AF_UNIX || strcmp(peer->text, peer->local_text) == 0 ||
@@ -203,7 +204,7 @@ void
 session_serve(struct pop *p, const struct server_peer *peer)
 {
 	struct session s = { .p = p, .state = POP_AUTHORIZATION, .rip = peer->text, .lip = peer->local_text, .rport = peer->port,
-		.lport = peer->local_port };
+		.lport = peer->local_port, .login_ends = clock_deadline(p->login_time) };
 
 	io_init(&s.io, peer->rfd, peer->wfd);
 	s.io.stopping = server_stopping;
@@ -217,7 +218,7 @@ session_serve(struct pop *p, const struct server_peer *peer)
 		}
 		s.tls = true;
 	}
-	s.secure = s.tls || is_near(p, peer);
+	s.secure = s.tls || session_is_near(p, peer);
 	reply(&s, "+OK %s", config_str(p->config, "login_greeting"));
 	session_loop(&s);
 	io_free(&s.io);
