@@ -346,4 +346,10 @@ wait_for 30 grep -q "$big: removed" "$LOG"; ok $? "a message with 4000 recipient
 is "$(grep "^$big" "$D/jobs" | tr ' ' '\n' | grep -c '@d')" 4000 "each recipient once"
 [ "$before" -lt 3990 ]; ok $? "another message did not wait for it ($before of 4000 were done)"
 stop; is $? 0 "stops"
+
+# --- one run ---
+add ok@send.test ok9@a.test defer9@a.test bounce9@a.test
+timeout 20 mtaqmgr -1 -C "$D" 2>>"$LOG"; is $? 0 "-1: one run through the queue ends by itself"
+is "$(rcpt_letter deferred ok9@a.test)$(rcpt_letter deferred defer9@a.test)$(rcpt_letter deferred bounce9@a.test)" DTB "with everything done that could be"
+is "$(count_files "$Q/incoming")$(count_files "$Q/active")" 00 "reports, too"
 done_testing

@@ -38,11 +38,12 @@
 static struct config_options options;
 static struct watch signals;
 static struct timer stop_timer;
+static bool once;                /* -1: one run through the queue */
 
 static void
 usage(const char *why)
 {
-	fprintf(stderr, "mtaqmgr: %s\nusage: mtaqmgr [-V] [-C dir] [-o name=value]\n", why);
+	fprintf(stderr, "mtaqmgr: %s\nusage: mtaqmgr [-1V] [-C dir] [-o name=value]\n", why);
 	exit(EX_USAGE);
 }
 
@@ -88,6 +89,8 @@ stop(void)
 static bool
 stop_work(void)
 {
+	if (once && message_count() == 0 && scan_nothing_due())
+		stop();
 	if (manager.stopping && dest_busy() == 0)
 		loop_end();
 	return false;
@@ -168,11 +171,11 @@ manage(struct config *c, int parent)
 	loop_open();
 	open_signals();
 	starter_open(parent);
-	loop_work(stop_work);
 	scan_open();
 	loop_work(park_work);
 	loop_work(dest_run);
 	loop_work(dest_drain);
+	loop_work(stop_work);
 	log_info("started: queue %s", manager.queue.dir);
 	server_notify("READY=1");
 	log_batch(true);
@@ -217,9 +220,11 @@ main(int argc, char **argv)
 	proc_sane_fds();
 	msg_init(argc ? argv[0] : NULL);
 	opterr = 0;
-	while ((letter = getopt(argc, argv, ":C:o:V")) != -1) {
+	while ((letter = getopt(argc, argv, ":1C:o:V")) != -1) {
 		if (letter == 'C' || letter == 'o') {
 			config_option(&options, letter, optarg);
+		} else if (letter == '1') {
+			once = true;
 		} else if (letter == 'V') {
 			printf("mtaqmgr (mtakit) %s\n", VERSION);
 			return EX_OK;

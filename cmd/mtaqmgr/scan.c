@@ -20,6 +20,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/inotify.h>
@@ -264,6 +265,14 @@ recover(void)
 		if (queue_move(&manager.queue, QUEUE_ACTIVE, QUEUE_INCOMING, id) < 0 && errno != ENOENT)
 			log_warn("move active/%s back to incoming: %s", id, strerror(errno));
 	closedir(dir);
+}
+
+bool
+scan_nothing_due(void)
+{
+	struct pollfd unread = { .fd = notify.fd, .events = POLLIN };
+
+	return !incoming && !incoming_again && !deferred && ring_n == 0 && wait_next() > clock_real() / 1000000 && poll(&unread, 1, 0) == 0;
 }
 
 void

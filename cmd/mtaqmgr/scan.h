@@ -4,6 +4,10 @@
  * choice of the next one to take. */
 #ifndef SCAN_H
 #define SCAN_H
+#include <stdbool.h>
+
 /* Brings active/ back to incoming/, begins to watch, begins the first scans. Ends the program when it cannot. */
 void scan_open(void);
+/* All directories have been read, and nothing is there to be taken now. */
+bool scan_nothing_due(void);
 #endif
