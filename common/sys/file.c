@@ -128,15 +128,20 @@ file_name_is_synced(int dirfd)
 	return synced;
 }
 
-/* fsync may be interrupted before it began (on network file systems); any other failure is final. */
+/* fsync may be interrupted before it began (on network file systems); any other failure is final. ext4 that is shut down (its
+ * device is gone) while it syncs drops the transaction, and then says of it that there is nothing left to wait for: 0. That the
+ * file cannot be read any more tells. */
 static int
 sync_once(int fd)
 {
+	char c;
 	int r;
 
 	do
 		r = fsync(fd);
 	while (r < 0 && errno == EINTR);
+	if (r == 0 && pread(fd, &c, 1, 0) < 0 && errno == EIO)
+		return -1;
 	return r;
 }
 

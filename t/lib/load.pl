@@ -52,6 +52,7 @@ sub by_smtp {
 	$r = talk("DATA\r\n") // return gone();
 	$r =~ /^354/ or return talk("RSET\r\n") ? 0 : gone();
 	$r = talk(content($n) . ".\r\n") // return gone();
+	print STDERR "$n: $r" if $o{verbose};
 	return $r =~ /^250/ ? 1 : 0;
 }
 sub by_command {

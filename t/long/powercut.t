@@ -31,7 +31,7 @@ end_system() {
 	top=
 }
 # load FILE ARG...: begins to load; the process is added to pids
-load() { f=$1; shift; perl "$here/lib/load.pl" "port=$port" "rcpt=$user" seconds=20 "$@" >"$f" 2>/dev/null & pids="$pids $!"; }
+load() { f=$1; shift; perl "$here/lib/load.pl" "port=$port" "rcpt=$user" seconds=20 ${KEEP:+verbose=1} "$@" >"$f" 2>"$f.said" & pids="$pids $!"; }
 boxes() { find "$M/s/mail" -type d \( -name new -o -name cur \); }
 waiting() { find "$M/s/queue/incoming" "$M/s/queue/active" "$M/s/queue/deferred" -type f | grep -q .; }
 drained() { ! waiting; }
@@ -61,7 +61,9 @@ rounds() { # FS
 		end_system
 		# shellcheck disable=SC2086
 		kill $pids 2>/dev/null; wait $pids 2>/dev/null
-		unmount && mount -o loop "$T/$1.img" "$M" || { diag "cannot mount again"; return 2; }
+		unmount
+		[ -z "${KEEP:-}" ] || cp --sparse=always "$T/$1.img" "$T/$1.keep"
+		mount -o loop "$T/$1.img" "$M" || { diag "cannot mount again"; return 2; }
 		sort "$T"/acked.[1-5] >"$T/acked"
 		# shellcheck disable=SC2046
 		perl "$here/lib/numbers.pl" $(boxes) | grep '^partial' >"$T/left"
@@ -73,6 +75,7 @@ rounds() { # FS
 		perl "$here/lib/numbers.pl" $(boxes) "$M"/s/queue/incoming "$M"/s/queue/active "$M"/s/queue/deferred | grep -v '^partial' | sort >"$T/have"
 		sort -u "$T/have" | comm -23 "$T/acked" - >"$T/missing"
 		[ ! -s "$T/missing" ] || diag "$1 round $r: lost $(tr '\n' ' ' <"$T/missing")"
+		[ ! -s "$T/missing" ] || [ -z "${KEEP:-}" ] || return 1
 		acked=$((acked + $(count "$T/acked"))) lost=$((lost + $(count "$T/missing"))) twice=$((twice + $(uniq -d "$T/have" | wc -l)))
 		partial=$((partial + $(count "$T/left"))) corrupt=$((corrupt + $(count_files "$M/s/queue/corrupt")))
 		find "$M/s/mail" "$M/s/queue/corrupt" -type f -exec rm -f {} +

@@ -1,0 +1,193 @@
+# SPDX-License-Identifier: ISC
+# Copyright (c) 2026 The mtakit authors
+# The scenarios of the crash harness. The state directory holds conf/ (a private configuration), queue/ and mail/; older
+# messages wait in the queue and lie in the mailbox, and must stay as they are whatever happens to the new one.
+#
+# A scenario has: title, command, input (a file), uid and gid (who runs it), prepare (the starting state), acked (status and
+# output: was it acknowledged?), count (messages of ours, or why that is wrong), judge (acknowledged, count: what is wrong),
+# between (before the next run) and after (acknowledged, count after the next run: what is wrong).
+package Scenario;
+use strict; use warnings;
+
+our ($dir, $queue, $box, $uid, $gid);
+my @queues = qw(incoming active deferred hold corrupt trash);
+my (%old, $template, $id);
+my $body = join '', "BEGIN-MARK\n", (map { "line $_ of the body of a message that must be whole or absent\n" } 0 .. 59), "END-MARK\n";
+
+sub read_file { my ($f) = @_; open my $h, '<', $f or return undef; local $/; return <$h> // '' }
+sub write_file {
+	my ($f, $text) = @_;
+	open my $h, '>', $f or die "$f: $!"; print $h $text; close $h or die "$f: $!";
+	chmod 0600, $f; chown $uid, $gid, $f if $> == 0;
+}
+sub files { my ($d) = @_; opendir my $h, $d or return; return map { "$d/$_" } grep { !/^\.\.?$/ } readdir $h }
+
+# Takes all away but what is old, and puts back what of that is missing.
+sub fresh {
+	my @dirs = ((map { "$queue/$_" } @queues, 'defer', 'tmp'), "$box/new", "$box/cur", "$box/tmp");
+	for (map { files($_) } @dirs) { unlink $_ unless $old{$_} }
+	for (keys %old) {
+		next if defined read_file($_) && !harmed($_);
+		write_file($_, $old{$_}{text}); utime $old{$_}{time}, $old{$_}{time}, $_;
+	}
+}
+sub old_add {
+	my ($file, $text, $time) = @_;
+	write_file($file, $text); utime $time, $time, $file;
+	$old{$file} = { text => $text, time => $time };
+}
+sub harmed {
+	my ($file) = @_;
+	my $text = read_file($file) // return 'gone';
+	return $text ne $old{$file}{text} ? 'changed' : (stat $file)[9] != $old{$file}{time} ? 'touched' : '';
+}
+sub old_harmed {
+	for (sort keys %old) { my $how = harmed($_); return "an older message is $how: $_" if $how }
+	return '';
+}
+# Of text: is the message in it, whole? A queue file also says how long it is.
+sub whole {
+	my ($text, $in_queue) = @_;
+	return 0 if index($text, $body) < 0;
+	return 1 if !$in_queue;
+	return $text =~ /^mtaq1 (\d+) (\d+)\n/ && $1 + $2 == length $text;
+}
+# Our messages in the queue.
+sub in_queue {
+	my $n = 0;
+	for my $file (grep { !$old{$_} } map { files("$queue/$_") } @queues) {
+		return (0, "in corrupt/: $file") if $file =~ m{/corrupt/};
+		whole(read_file($file) // '', 1) or return (0, "partial: $file");
+		$n++;
+	}
+	return ($n, '');
+}
+sub in_box {
+	my ($want) = @_;
+	my $n = 0;
+	for my $file (grep { !$old{$_} } files("$box/new"), files("$box/cur")) {
+		my $text = read_file($file) // '';
+		whole($text) or return (0, "partial: $file");
+		$n++ if !$want || $text =~ $want;
+	}
+	return ($n, '');
+}
+
+# Programs that put a message into the queue.
+sub adding {
+	my (%s) = @_;
+	return { uid => undef, prepare => \&fresh, count => \&in_queue,
+		acked => sub { my ($status) = @_; return $status == 0 },
+		judge => sub { my ($acked, $n) = @_; return $acked && $n != 1 ? "acknowledged, but $n messages in the queue" : $n > 1 ? "$n messages" : '' },
+		after => sub { my ($acked, $n) = @_; return $n == 2 || ($n == 1 && !$acked) ? '' : "$n messages after the next run" },
+		%s };
+}
+sub session {
+	my (@lines) = @_;
+	return join "\r\n", 'EHLO me.example.com', 'MAIL FROM:<a@example.com>', 'RCPT TO:<b@crash.test>', @lines, 'QUIT', '';
+}
+sub crlf { my ($text) = @_; $text =~ s/\n/\r\n/g; return $text }
+
+# mtaqmgr -1 with one message in incoming/. rcpt: its recipients; copies, reports, left: what must be there at last.
+sub managing {
+	my ($title, $rcpt, %want) = @_;
+	my $bounced = qr/^Content-Type: multipart\/report/m;
+	my $put = sub {
+		fresh();
+		my $list = join '', map { "rcpt T <$_>\n" } @$rcpt;
+		my $head = "id $id\ntime " . (time - 5) . ".000000\nsender <u\@crash.test>\n$list\n";
+		write_file("$queue/incoming/$id", sprintf "mtaq1 %020d %020d\n%s%s", 48 + length $head, length $template, $head, $template);
+	};
+	my $look = sub {
+		my ($n, $why) = in_queue_or_report();
+		my ($copies, $why2) = in_box(qr/^Subject: crash$/m);
+		return ([$n, $copies], $why || $why2);
+	};
+	return { title => $title, command => ['mtaqmgr', '-1', '-C', "$dir/conf"], uid => $uid, gid => $gid, prepare => $put, count => $look,
+		acked => sub { my ($status) = @_; return $status == 0 },
+		judge => sub {
+			my ($acked, $n) = @_;
+			my ($queued, $there) = ($n->[0], reports() + $n->[1]);
+			return 'lost' if !$queued && !$there;
+			return 'the message is in the queue twice' if $queued > 1;
+			return '';
+		},
+		between => sub { my $f = "$queue/deferred/$id"; utime 1000, 1000, $f if -e $f },
+		after => sub {
+			my (undef, $n) = @_;
+			my $reports = reports();
+			my $copies = $n->[1] - $reports;
+			return sprintf "%d copies in the mailbox, not %d or one more", $copies, $want{copies} if $copies < $want{copies} || $copies > 2 * $want{copies};
+			return sprintf "%d reports to the sender, not %d or one more", $reports, $want{reports} if $reports < $want{reports} || $reports > 2 * $want{reports};
+			return sprintf "%d messages left in the queue, not %d", $n->[0], $want{left} if $n->[0] != $want{left};
+			return '' if !$want{left};
+			my $file = "$queue/deferred/$id";
+			my $letters = join '', (read_file($file) // '') =~ /^rcpt (.) /mg;
+			return "letters $letters in deferred/, not $want{letters}" if $letters ne $want{letters};
+			return -s "$queue/defer/$id" ? '' : 'no reason on record';
+		} };
+}
+# The message itself, or a report about it, which holds it too.
+sub in_queue_or_report {
+	my ($n, $why) = (0, '');
+	for my $file (grep { !$old{$_} } map { files("$queue/$_") } @queues) {
+		return (0, "in corrupt/: $file") if $file =~ m{/corrupt/};
+		whole(read_file($file) // '', 1) or return (0, "partial: $file");
+		$n++ if $file =~ m{/$id$};
+	}
+	return ($n, $why);
+}
+sub reports {
+	my $n = 0;
+	for my $file (grep { !$old{$_} } files("$box/new"), (map { files("$queue/$_") } qw(incoming active deferred))) {
+		$n++ if (read_file($file) // '') =~ /^Content-Type: multipart\/report/m;
+	}
+	return $n;
+}
+
+my %scenario = (
+	add => sub { adding(title => 'mtaqueue add', input => "$dir/message", command => ['mtaqueue', '-C', "$dir/conf", 'add', '-f', 'a@example.com', 'b@crash.test']) },
+	sendmail => sub { adding(title => 'sendmail', input => "$dir/message", command => ['sendmail', '-C', "$dir/conf", '-f', 'a@example.com', 'b@crash.test']) },
+	smtp => sub {
+		write_file("$dir/session", session('DATA', crlf($template) . '.'));
+		return adding(title => 'mtasmtp through DATA', input => "$dir/session", command => ['mtasmtp', '-C', "$dir/conf"],
+			acked => sub { my (undef, $out) = @_; return $out =~ /^250 2\.0\.0 Ok: queued as/m });
+	},
+	bdat => sub {
+		my $text = crlf($template);
+		my ($one, $two) = (substr($text, 0, 1000), substr $text, 1000);
+		open my $h, '>', "$dir/session" or die; print $h "EHLO me.example.com\r\nMAIL FROM:<a\@example.com>\r\nRCPT TO:<b\@crash.test>\r\n",
+			'BDAT ', length $one, "\r\n", $one, 'BDAT ', length $two, " LAST\r\n", $two, "QUIT\r\n";
+		close $h; chmod 0644, "$dir/session";
+		return adding(title => 'mtasmtp through BDAT', input => "$dir/session", command => ['mtasmtp', '-C', "$dir/conf"],
+			acked => sub { my (undef, $out) = @_; return $out =~ /^250 2\.0\.0 .*queued as/m });
+	},
+	deliver => sub {
+		# as the mailbox's owner: as root it would fork for that, and the one killed not be the one that delivers
+		return adding(title => 'mtadeliver to a Maildir', input => "$dir/message", uid => $uid, gid => $gid, count => \&in_box,
+			command => ['mtadeliver', '-C', "$dir/conf", '-f', 'a@example.com', 'u@crash.test']);
+	},
+	take => sub { managing('mtaqmgr takes and delivers a message', ['u@crash.test'], copies => 1, reports => 0, left => 0) },
+	defer => sub { managing('mtaqmgr defers a message', ['x@busy.test'], copies => 0, reports => 0, left => 1, letters => 'T') },
+	bounce => sub { managing('mtaqmgr bounces a message', ['x@gone.test'], copies => 0, reports => 1, left => 0) },
+	mixed => sub { managing('mtaqmgr delivers, defers and bounces', ['u@crash.test', 'x@busy.test', 'x@gone.test'], copies => 1, reports => 1, left => 1, letters => 'DTB') },
+);
+
+sub make {
+	($dir, my $name) = @_;
+	($queue, $box) = ("$dir/queue", "$dir/mail/u");
+	($uid, $gid) = (stat "$queue/incoming")[4, 5];
+	$template = "Subject: crash\nFrom: a\@example.com\nMessage-ID: <crash\@example.com>\nDate: Fri, 20 Nov 2026 12:00:00 +0000\n\n$body";
+	$id = '0dZ8R3rG8qyVCVy2N';
+	my $head = "time 1700000000.000000\nsender <old\@example.com>\nrcpt D <x\@crash.test>\nrcpt T <y\@busy.test>\n\n";
+	my $text = "Subject: old\n\nold and to be left alone\n";
+	my $old_file = sub { my $h = "id $_[0]\n$head"; return sprintf "mtaq1 %020d %020d\n%s%s", 48 + length $h, length $text, $h, $text };
+	old_add("$queue/deferred/0dZ000000BBBBBBBB", $old_file->('0dZ000000BBBBBBBB'), time + 3000);
+	old_add("$queue/defer/0dZ000000BBBBBBBB", "1700000000 4.2.0 <y\@busy.test> 450 busy\n", time - 3000);
+	old_add("$queue/hold/0dZ000000CCCCCCCC", $old_file->('0dZ000000CCCCCCCC'), time - 3000);
+	old_add("$box/new/1700000000.M1P1Q1.here,S=38", $text, 1700000000);
+	old_add("$box/cur/1700000001.M1P1Q2.here,S=38:2,S", $text, 1700000001);
+	write_file("$dir/message", $template);
+	return ($scenario{$name} or die "no scenario $name\n")->();
+}
+1;
