@@ -186,7 +186,7 @@ scan_deferred(void)
 	deferred = NULL;
 	wait_scan_end();
 	timer_set(&rescan_timer, clock_deadline(manager.queue_run_delay));
-	return false;
+	return true; /* one more turn: what was found may be due */
 }
 
 static void

@@ -417,7 +417,7 @@ maildir_deliver(struct maildir_cache *c, struct maildir *m, const struct maildir
 	fd = file_temp(m->tmp, 0600, temp);
 	if (fd >= 0) {
 		what = "write to";
-		if (write_message(c, fd, msg, &crlf) == 0) {
+		if (write_message(c, fd, msg, &crlf) == 0 && file_write_out(fd) == 0) { /* nobody ever sees a part of it */
 			what = "add the message to";
 			named = name_message(c, m, fd, temp, msg->head_len + msg->size, crlf, name) == 0;
 		}

@@ -146,6 +146,23 @@ sync_once(int fd)
 }
 
 int
+file_write_out(int fd)
+{
+#ifdef SYNC_FILE_RANGE_WRITE
+	int r;
+
+	do
+		r = sync_file_range(fd, 0, 0, SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER);
+	while (r < 0 && errno == EINTR);
+	/* an error of writing is told once: here, and not by fsync again */
+	return r < 0 && errno != ENOSYS && errno != EINVAL && errno != ESPIPE && errno != EPERM ? -1 : 0;
+#else
+	(void)fd;
+	return 0;
+#endif
+}
+
+int
 file_sync(int fd, int dirfd)
 {
 	int dir, r, saved;

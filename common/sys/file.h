@@ -17,6 +17,10 @@
 int file_temp(int dirfd, mode_t mode, char name[40]);
 /* Gives an open file_temp file its name in dirfd (linkat, or rename of tempname in tempdir); EEXIST when it is taken. */
 int file_link(int fd, int tempdir, const char *tempname, int dirfd, const char *name);
+/* Waits until the data is written, before the file gets its name: so a power cut never leaves the name with less than the data (the
+ * file system's journal keeps their order). It makes nothing durable, and fsync has that much less to do. Without effect where the
+ * system cannot do it. 0, or -1 with errno when writing failed: then it is lost. */
+int file_write_out(int fd);
 /* fsync of the file, and of the directory on file systems where a file's fsync is not known to make its new name
  * durable (known: ext2/3/4, xfs, btrfs, tmpfs). dirfd -1: the file alone. 0 or -1 with errno. */
 int file_sync(int fd, int dirfd);

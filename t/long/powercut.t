@@ -12,10 +12,10 @@ have_program mkfs.ext4 losetup || skip_all 'mkfs.ext4 or losetup is missing'
 losetup -f >/dev/null 2>&1 || skip_all 'no loop devices here'
 M=$T/mnt
 top=
-trap 'end_system; unmount; lib_cleanup' EXIT
+trap 'end_system; unmount || umount -l "$M"; lib_cleanup' EXIT
 # By the list of mounts: a file system that is shut down does not even answer stat(2).
 mounted() { grep -qF " $M " /proc/mounts; }
-unmount() { i=0; while mounted && ! umount "$M" 2>/dev/null; do i=$((i + 1)); [ $i -lt 100 ] || { umount -l "$M"; return 1; }; sleep 0.1; done; }
+unmount() { i=0; while mounted && ! umount "$M" 2>/dev/null; do i=$((i + 1)); [ $i -lt 100 ] || { return 1; }; sleep 0.1; done; }
 start_system() {
 	( cd / && exec mta -C "$M/s" start-fg ) </dev/null >"$T/start" 2>&1 & top=$!
 	wait_for 10 perl -MIO::Socket::INET -e 'exit !IO::Socket::INET->new(PeerAddr => "127.0.0.1:$ARGV[0]")' "$port" || { diag "$(cat "$T/start")"; return 1; }
@@ -61,7 +61,7 @@ rounds() { # FS
 		end_system
 		# shellcheck disable=SC2086
 		kill $pids 2>/dev/null; wait $pids 2>/dev/null
-		unmount
+		unmount || { diag "$1 round $r: cannot unmount: $(fuser -vM -m "$M" 2>&1)"; return 2; }
 		[ -z "${KEEP:-}" ] || cp --sparse=always "$T/$1.img" "$T/$1.keep"
 		mount -o loop "$T/$1.img" "$M" || { diag "cannot mount again"; return 2; }
 		sort "$T"/acked.[1-5] >"$T/acked"
