@@ -15,8 +15,8 @@ use Scenario;
 
 my ($mode, $dir, $name) = @ARGV;
 my $quick = $mode eq 'quick';
-my $worth = qr/^(openat|write|writev|pwrite64|link|linkat|fsync|fdatasync|rename|renameat|renameat2|unlink|unlinkat|close|ftruncate|utimensat|sendmsg|recvmsg|sendto|recvfrom|fchmod|fchown|mkdirat|copy_file_range|sendfile|pread64|read)$/;
-my $may_fail = qr/^(openat|write|writev|pwrite64|linkat|fsync|fdatasync|rename|renameat|renameat2|unlink|unlinkat|utimensat|copy_file_range|sendfile)$/;
+my $worth = qr/^(openat|write|writev|pwrite64|link|linkat|fsync|fdatasync|rename|renameat|renameat2|unlink|unlinkat|close|ftruncate|utimensat|sendmsg|recvmsg|sendto|recvfrom|fchmod|fchown|mkdirat|copy_file_range|sendfile|pread64|read|sync_file_range)$/;
+my $may_fail = qr/^(openat|write|writev|pwrite64|linkat|fsync|fdatasync|rename|renameat|renameat2|unlink|unlinkat|utimensat|copy_file_range|sendfile|sync_file_range)$/;
 $SIG{PIPE} = 'IGNORE';
 
 # Processes that a killed one leaves behind become ours, so that we can wait for their end (prctl PR_SET_CHILD_SUBREAPER).
@@ -66,7 +66,7 @@ sub wrong {
 	$s->{between}->() if $s->{between};
 	my $again = run($s);
 	return "the next run fails ($again): " . substr said('err'), 0, 300 unless $s->{acked}->($again, said('out'));
-	($n, $why) = $s->{count}->($n);
+	($n, $why) = $s->{count}->();
 	return $why || Scenario::old_harmed() || $s->{after}->($acked, $n);
 }
 # The points (name, n) of a traced run.
