@@ -55,6 +55,7 @@ daemon.test     daemon:
 local.test      fake:local.test
 *               fake:
 END
+: > "$D/once"
 cat > "$D/main.cf" <<END
 mail_owner = $OWNER
 myhostname = mx.here.test
@@ -352,4 +353,11 @@ add ok@send.test ok9@a.test defer9@a.test bounce9@a.test
 timeout 20 mtaqmgr -1 -C "$D" 2>>"$LOG"; is $? 0 "-1: one run through the queue ends by itself"
 is "$(rcpt_letter deferred ok9@a.test)$(rcpt_letter deferred defer9@a.test)$(rcpt_letter deferred bounce9@a.test)" DTB "with everything done that could be"
 is "$(count_files "$Q/incoming")$(count_files "$Q/active")" 00 "reports, too"
+
+# --- very many commands at once ---
+: > "$LOG"
+manager -o "transport_maps=texthash:$D/once" -o default_transport=once -o default_process_limit=2000 -o "once_agent=/bin/true {\${recipient}}"
+add ok@send.test $(seq 1 1000 | sed 's/.*/ok&@d&.test/')
+wait_for 20 grep -q "$ID: removed" "$LOG"; ok $? "a thousand commands are started at once: neither of the two processes waits for the other for ever"
+kill -9 "$M" $(pgrep -P "$M") 2>/dev/null
 done_testing

@@ -315,7 +315,7 @@ give_job(struct agent *a)
 	}
 	a->heard = false;
 	timer_set(&a->timer, clock_deadline(JOB_SECONDS));
-	if (starter_send(a->watch.fd, packet.data, packet.len, &fd, fd >= 0) < 0)
+	if (starter_send(a->watch.fd, packet.data, packet.len, &fd, fd >= 0, 0) < 0)
 		agent_lost(a, true);
 }
 

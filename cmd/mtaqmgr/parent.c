@@ -14,6 +14,7 @@
 #include "base/msg.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -21,12 +22,21 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <sysexits.h>
 #include <unistd.h>
 
 #define REQUEST_MAX (STARTER_ATTRS + 4096)
 #define TRANSPORT_MAX 1024
+
+/* An answer that the child has not made room for. */
+struct answer {
+	char *text;
+	size_t n;
+	int fd;
+	struct answer *next;
+};
 
 struct parent {
 	struct config *config;
@@ -37,12 +47,44 @@ struct parent {
 	bool ended;
 	pid_t *agents;
 	size_t n, cap;
+	struct answer *waiting, **last;      /* in order; last is of use while there is one */
 };
 
+/* False: the child has to read first. One that is gone has got it. */
+static bool
+sent(struct parent *p, const char *text, size_t n, int fd)
+{
+	return starter_send(p->sock, text, n, &fd, fd >= 0, MSG_DONTWAIT) >= 0 || errno != EAGAIN;
+}
+
+/* Never waits for the child: it may be waiting for us to read its requests. */
 static void
 reply(struct parent *p, const char *text, size_t n, int fd)
 {
-	starter_send(p->sock, text, n, &fd, fd >= 0);
+	struct answer *a;
+
+	if (!p->waiting && sent(p, text, n, fd))
+		return;
+	a = mem_zalloc(sizeof *a);
+	a->text = mem_strndup(text, n);
+	a->n = n;
+	a->fd = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 3);
+	*(p->waiting ? p->last : &p->waiting) = a;
+	p->last = &a->next;
+}
+
+static void
+send_waiting(struct parent *p)
+{
+	struct answer *a;
+
+	while ((a = p->waiting) != NULL && sent(p, a->text, a->n, a->fd)) {
+		p->waiting = a->next;
+		if (a->fd >= 0)
+			close(a->fd);
+		free(a->text);
+		free(a);
+	}
 }
 
 static void
@@ -196,11 +238,14 @@ parent_run(struct config *c, const struct config_options *options, int sock, pid
 		msg_die(EX_OSERR, "signalfd: %s", strerror(errno));
 	reap(&p); /* a child that has ended already */
 	while (!p.ended) {
+		polled[0].events = p.waiting ? POLLIN | POLLOUT : POLLIN;
 		if (poll(polled, 2, -1) < 0 && errno != EINTR)
 			msg_die(EX_OSERR, "poll: %s", strerror(errno));
 		if (polled[1].revents)
 			take_signal(&p, polled[1].fd);
-		if (polled[0].revents && !serve(&p))
+		if (polled[0].revents & POLLOUT)
+			send_waiting(&p);
+		if (polled[0].revents & ~POLLOUT && !serve(&p))
 			polled[0].fd = -1;
 	}
 	config_close(&p.config);

@@ -34,7 +34,7 @@ static struct child *children;
 static unsigned long turns;
 
 ssize_t
-starter_send(int sock, const void *data, size_t n, const int *fds, size_t count)
+starter_send(int sock, const void *data, size_t n, const int *fds, size_t count, int flags)
 {
 	union { char space[CMSG_SPACE(2 * sizeof(int))]; struct cmsghdr align; } control;
 	struct iovec iov = { (void *)(uintptr_t)data, n };
@@ -54,7 +54,7 @@ starter_send(int sock, const void *data, size_t n, const int *fds, size_t count)
 		memcpy(CMSG_DATA(c), fds, count * sizeof *fds);
 	}
 	do
-		r = sendmsg(sock, &m, MSG_NOSIGNAL);
+		r = sendmsg(sock, &m, MSG_NOSIGNAL | flags);
 	while (r < 0 && errno == EINTR);
 	return r;
 }
@@ -207,7 +207,7 @@ ask_parent(struct child *c, const char *transport, uid_t uid, gid_t gid, const c
 	buf_addf(&b, "start %lu %lu %lu %s", c->turn, (unsigned long)uid, (unsigned long)gid, transport);
 	buf_addc(&b, '\0');
 	buf_add(&b, attrs, n);
-	if (b.full || starter_send(parent.fd, b.data, b.len, fds, count) < 0)
+	if (b.full || starter_send(parent.fd, b.data, b.len, fds, count, 0) < 0)
 		failed(c, b.full ? "the attributes of the job are too large" : strerror(errno));
 	buf_free(&b);
 }
@@ -255,7 +255,7 @@ starter_kill(struct child *c, int sig)
 		return;
 	}
 	snprintf(text, sizeof text, "kill %d %d", (int)c->pid, sig);
-	starter_send(parent.fd, text, strlen(text), NULL, 0);
+	starter_send(parent.fd, text, strlen(text), NULL, 0, 0);
 }
 
 static struct child *

@@ -34,6 +34,7 @@ void starter_reap(void);          /* after SIGCHLD */
 pid_t starter_run(struct config *c, const char *transport, uid_t uid, gid_t gid, const char *attrs, size_t n, int in, int out, int *sock,
     struct buf *err);
 /* Packets between child and parent, with at most two descriptors. Bytes, 0 at the end, -1. */
-ssize_t starter_send(int sock, const void *data, size_t n, const int *fds, size_t count);
+/* flags: of send(2). */
+ssize_t starter_send(int sock, const void *data, size_t n, const int *fds, size_t count, int flags);
 ssize_t starter_receive(int sock, void *data, size_t n, int fds[2], int flags);
 #endif
