@@ -59,10 +59,10 @@ sub spoil {
     }
     return join '', map { $_ . (rand 150 < 1 ? pick("\n", "\r", "", "\r\r\n") : "\r\n") } @l;
 }
-my ($acked, $bad, $slow) = (0, 0, 0);
+my ($acked, $bad, $slow) = (0, 0, 0); # each session from an address of its own: wrong passwords slow an address down
 for my $n (1 .. $count) {
     my $text = spoil(pick(@{ $script{$kind} }));
-    my $s = IO::Socket::INET->new(PeerAddr => "127.0.0.1:$port", Timeout => 10) or do { print "# cannot connect\n"; $bad++; next };
+    my $s = IO::Socket::INET->new(PeerAddr => "127.0.0.1:$port", LocalAddr => join('.', 127, map { 1 + int rand 250 } 1 .. 3), Timeout => 10) or do { print "# cannot connect\n"; $bad++; next };
     my ($got, $sent, $began, $mode, $shut) = ('', 0, time, int rand 3, 0);
     my $sel = IO::Select->new($s); $s->blocking(0);
     # The greeting first: sending before it is another test's business. Then line by line, or all at once, or in odd pieces.
