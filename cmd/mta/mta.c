@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/msg.h"
+#include "mail/program.h"
 #include "sys/proc.h"
 
 #include <errno.h>
@@ -25,22 +26,9 @@ static const char postfix_usage[] = "postfix [-Dv] [-c dir] start|start-fg|stop|
 struct options {
 	struct config_options config;
 	bool postfix;             /* called by that name */
+	const char *usage;
 	bool quiet;
 };
-
-static void __attribute__((noreturn, format(printf, 2, 3)))
-usage(const struct options *o, const char *fmt, ...)
-{
-	struct buf b = BUF_INIT(65536);
-	va_list ap;
-
-	va_start(ap, fmt);
-	buf_vaddf(&b, fmt, ap);
-	va_end(ap);
-	msg_warn("%s", b.data);
-	fprintf(stderr, "usage: %s\n", o->postfix ? postfix_usage : usage_text);
-	exit(EX_USAGE);
-}
 
 static void
 warn_line(const char *line)
@@ -232,7 +220,7 @@ do_verb(const struct options *o, struct config *c, const char *verb)
 		return check(o, c, true);
 	if (strcmp(verb, "status") == 0)
 		return control_status(c);
-	usage(o, "\"%s\" is no command", verb);
+	program_usage(o->usage, "\"%s\" is no command", verb);
 }
 
 int
@@ -246,31 +234,22 @@ main(int argc, char **argv)
 	proc_sane_fds();
 	msg_init(argv[0]);
 	o.postfix = strcmp(msg_program, "postfix") == 0;
+	o.usage = o.postfix ? postfix_usage : usage_text;
 	opterr = 0;
 	while ((letter = getopt(argc, argv, o.postfix ? ":c:C:DVvo:" : ":C:o:qV")) != -1) {
 		switch (letter) {
-		case 'C':
-		case 'c':
-		case 'o':
-			config_option(&o.config, letter == 'c' ? 'C' : letter, optarg);
-			break;
 		case 'D':
 		case 'v':
 			break;
 		case 'q':
 			o.quiet = true;
 			break;
-		case 'V':
-			printf("%s (mtakit) %s\n", msg_program, VERSION);
-			return EX_OK;
-		case ':':
-			usage(&o, "option -%c needs an argument", optopt);
 		default:
-			usage(&o, "there is no option -%c", optopt);
+			program_option(&o.config, letter == 'c' ? 'C' : letter, o.usage);
 		}
 	}
 	if (argc - optind != 1)
-		usage(&o, argc == optind ? "no command given" : "one command at a time");
+		program_usage(o.usage, argc == optind ? "no command given" : "one command at a time");
 	c = config_from_options(&o.config);
 	/* absolute: the supervisor works in / */
 	o.config.dir = dir = mem_strdup(config_dir(c));

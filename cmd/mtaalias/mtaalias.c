@@ -5,20 +5,15 @@
 #include "base/mem.h"
 #include "base/msg.h"
 #include "mail/config.h"
-#include "map/compile.h"
-#include "map/map.h"
-#include "sys/file.h"
+#include "mail/mapprogram.h"
+#include "mail/program.h"
 #include "sys/proc.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
 #include <unistd.h>
-
-#define SOURCE_MAX ((size_t)1 << 31)
 
 static const char usage_text[] = "mtaalias [-fsVw] [-C dir] [-o name=value] [-q name] [[type:]file ...]";
 
@@ -29,41 +24,10 @@ struct options {
 	bool dump;
 };
 
-static void __attribute__((noreturn))
-usage(const char *why)
-{
-	msg_warn("%s", why);
-	msg_die(EX_USAGE, "usage: %s", usage_text);
-}
-
-static void
-warn(void *arg, unsigned line, const char *text)
-{
-	msg_warn("warning: %s, line %u: %s", *(const char **)arg, line, text);
-}
-
 static bool
 blank(char c)
 {
 	return c == ' ' || c == '\t';
-}
-
-/* A name in quotes: the quotes and backslashes go. Returns what follows, NULL when it is not closed. */
-static char *
-quoted_name(char *s)
-{
-	char *w = s;
-
-	for (char *r = s + 1; *r; r++) {
-		if (*r == '"') {
-			*w = '\0';
-			return r + 1;
-		}
-		if (*r == '\\' && r[1])
-			r++;
-		*w++ = *r;
-	}
-	return NULL;
 }
 
 /* aliases(5): name, colon, targets. A line that is not so is passed over with a warning, as postalias does. */
@@ -73,7 +37,7 @@ pair(struct maptext *t, char **key, char **value, const char **why)
 	char *name = t->text.data, *colon;
 
 	if (*name == '"') {
-		colon = quoted_name(name);
+		colon = maptext_unquote(name);
 		if (colon)
 			colon += strspn(colon, " \t");
 	} else {
@@ -93,69 +57,23 @@ pair(struct maptext *t, char **key, char **value, const char **why)
 	return **value != '\0';
 }
 
-/* The file of a compiled table: NULL for types that are read as they are. */
-static const char *
-compiled_name(const char *table)
-{
-	static const char *const types[] = { "hash:", "btree:", "tdb:", "dbm:" };
-
-	if (!strchr(table, ':') || *table == '/')
-		return table;
-	for (size_t i = 0; i < sizeof types / sizeof types[0]; i++)
-		if (strncmp(table, types[i], strlen(types[i])) == 0)
-			return table + strlen(types[i]);
-	return NULL;
-}
-
-static void
-compile(struct options *o, const char *table)
-{
-	const char *name = compiled_name(table);
-	struct buf source = BUF_INIT(SOURCE_MAX), err = BUF_INIT(4096);
-
-	if (!name || !*name)
-		msg_die(EX_USAGE, "%s: tables of this type are not compiled (hash, btree and tdb are)", table);
-	o->compile.arg = &name;
-	if (file_read(AT_FDCWD, name, &source) < 0)
-		msg_die(errno == ENOENT ? EX_NOINPUT : EX_IOERR, "open %s: %s", name, strerror(errno));
-	if (map_compile(&o->compile, name, source.data, source.len, &err) < 0)
-		msg_die(EX_DATAERR, "compile %s: %s", name, err.data);
-	buf_free(&source);
-	buf_free(&err);
-}
-
-static int
-print_pair(void *arg, const char *key, const char *value)
-{
-	(void)arg;
-	return printf("%s:\t%s\n", key, value) < 0 ? -1 : 0;
-}
-
 /* -q and -s. 1 something was printed, 0 the name is not there. */
 static int
 ask(const struct options *o, const char *table)
 {
-	struct buf text = BUF_INIT(1 << 16), out = BUF_INIT(1 << 26), err = BUF_INIT(4096);
-	struct map *m;
-	int r;
+	struct buf out = BUF_INIT(1 << 26), err = BUF_INIT(4096);
+	struct map *m = mapprogram_open(table);
+	int r = 1;
 
-	if (compiled_name(table) == table)
-		buf_adds(&text, "hash:");
-	buf_adds(&text, table);
-	m = map_open(text.data, &err);
-	if (!m)
-		msg_die(EX_USAGE, "%s", err.data);
-	if (o->query) {
+	if (o->dump)
+		mapprogram_dump(m, ":	");
+	else
 		r = *o->query ? map_find(m, o->query, &out, &err) : 0;
-		if (r > 0)
-			puts(out.data);
-	} else {
-		r = map_each(m, print_pair, NULL, &err) < 0 ? -1 : 1;
-	}
 	if (r < 0)
-		msg_die(EX_TEMPFAIL, "%s", err.len ? err.data : "write standard output");
+		msg_die(EX_TEMPFAIL, "%s", err.data);
+	if (r > 0 && o->query)
+		puts(out.data);
 	map_close(&m);
-	buf_free(&text);
 	buf_free(&out);
 	buf_free(&err);
 	return r;
@@ -166,7 +84,7 @@ each_table(struct options *o, const char *table)
 {
 	if (o->query || o->dump)
 		return ask(o, table);
-	compile(o, table);
+	mapprogram_compile(&o->compile, table);
 	return 0;
 }
 
@@ -201,29 +119,26 @@ parse_options(struct options *o, int argc, char **argv)
 		switch (c) {
 		case 'c': config_option(&o->config, 'C', optarg); break;
 		case 'o':
-			if (postalias)
-				break;
-			/* fallthrough */
-		case 'C': config_option(&o->config, c, optarg); break;
-		case 'V': printf("mtaalias (mtakit) %s\n", VERSION); exit(0);
+			if (!postalias)
+				program_option(&o->config, c, usage_text);
+			break;
 		case 'f': o->compile.keep_case = true; break;
 		case 'q': o->query = optarg; break;
 		case 's': o->dump = true; break;
 		case 'w': case 'r': o->compile.quiet = true; break;
 		case 'p': case 'v': break;
-		case ':': msg_warn("option -%c needs a value", optopt); usage("missing value");
-		default: msg_warn("unknown option -%c", optopt); usage("wrong option");
+		default: program_option(&o->config, c, usage_text);
 		}
 	if (o->query && o->dump)
-		usage("only one of -q and -s can be given");
+		program_usage(usage_text, "only one of -q and -s can be given");
 	if (postalias && optind == argc)
-		usage("no file named");
+		program_usage(usage_text, "no file named");
 }
 
 int
 main(int argc, char **argv)
 {
-	struct options o = { .compile = { .pair = pair, .warn = warn } };
+	struct options o = { .compile = { .pair = pair } };
 	int found = 0;
 
 	proc_sane_fds();
@@ -238,7 +153,6 @@ main(int argc, char **argv)
 	}
 	for (int i = optind; i < argc && !(o.query && found); i++)
 		found |= each_table(&o, argv[i]);
-	if (fflush(stdout) != 0)
-		msg_die(EX_IOERR, "write standard output: %s", strerror(errno));
+	mapprogram_flush();
 	return o.query && !found ? 1 : 0;
 }

@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "base/msg.h"
 #include "mail/log.h"
+#include "mail/program.h"
 #include "mail/route.h"
 #include "sockets.h"
 #include "sys/proc.h"
@@ -97,44 +98,26 @@ log_line(void *arg, const char *line)
 	log_info("%s", line);
 }
 
-static void __attribute__((noreturn))
-usage(const char *what, int letter)
-{
-	msg_warn("option -%c: %s", letter, what);
-	fprintf(stderr, "usage: %s\n", usage_text);
-	exit(EX_USAGE);
-}
-
 static void
 parse_options(struct program *p, struct server *s, int argc, char **argv)
 {
-	size_t n = 0;
 	int c;
 
 	opterr = 0;
 	while ((c = getopt(argc, argv, ":C:Vl:o:p:")) != -1)
 		switch (c) {
-		case 'C': case 'o': config_option(&p->auth.options, c, optarg); break;
-		case 'V': printf("mtaauth (mtakit) %s\n", VERSION); exit(0);
-		case 'l':
-			s->listen = mem_resize(s->listen, n + 2, sizeof *s->listen);
-			s->listen[n++] = optarg;
-			s->listen[n] = NULL;
-			break;
+		case 'l': server_listen_add(s, optarg); break;
 		case 'p':
 			for (size_t i = 0; i < PROTOCOLS; i++)
 				if (strcmp(optarg, protocols[i].name) == 0)
 					p->protocol = protocols[i].name;
 			if (!p->protocol)
-				usage("expected auth, master or saslauthd", c);
+				program_usage(usage_text, "option -p: expected auth, master or saslauthd");
 			break;
-		case ':': usage("value missing", optopt);
-		default: usage("unknown", optopt);
+		default: program_option(&p->auth.options, c, usage_text);
 		}
-	if (optind < argc) {
-		msg_warn("unexpected argument: %s", argv[optind]);
-		msg_die(EX_USAGE, "usage: %s", usage_text);
-	}
+	if (optind < argc)
+		program_usage(usage_text, "unexpected argument: %s", argv[optind]);
 }
 
 /* Whether the caller gave us a socket, or asked for a session by hand: then those of main.cf are not made. */

@@ -4,6 +4,7 @@
 #include "mtaconf.h"
 
 #include "base/msg.h"
+#include "mail/program.h"
 #include "map/map.h"
 #include "sys/proc.h"
 
@@ -28,20 +29,6 @@ struct options {
 	int mode;                 /* 0, or one of e X # a A l m */
 	bool json;
 };
-
-static void __attribute__((noreturn, format(printf, 1, 2)))
-usage(const char *fmt, ...)
-{
-	struct buf b = BUF_INIT(65536);
-	va_list ap;
-
-	va_start(ap, fmt);
-	buf_vaddf(&b, fmt, ap);
-	va_end(ap);
-	msg_warn("%s", b.data);
-	fprintf(stderr, "usage: %s\n", usage_text);
-	exit(EX_USAGE);
-}
 
 static void
 warn_problem(void *arg, const char *text)
@@ -97,10 +84,10 @@ static int
 do_init(const struct options *o, char *const *words)
 {
 	if (!words[0])
-		usage("init needs a directory");
+		program_usage(usage_text, "init needs a directory");
 	for (char *const *s = words + 1; *s; s++)
 		if (!strchr(*s, '=') || **s == '=')
-			usage("\"%s\" is not name=value", *s);
+			program_usage(usage_text, "\"%s\" is not name=value", *s);
 	return init_write(words[0], words + 1, o->json);
 }
 
@@ -112,13 +99,13 @@ run(const struct options *o, char *const *words)
 	case 'X':
 	case '#':
 		if (!words[0])
-			usage("-%c needs names%s", o->mode, o->mode == 'e' ? " and values" : "");
+			program_usage(usage_text, "-%c needs names%s", o->mode, o->mode == 'e' ? " and values" : "");
 		return edit_file(&o->config, o->mode == 'e' ? EDIT_SET : o->mode == 'X' ? EDIT_REMOVE : EDIT_COMMENT, words);
 	case 0:
 		break;
 	default:
 		if (words[0])
-			usage("-%c takes no names", o->mode);
+			program_usage(usage_text, "-%c takes no names", o->mode);
 		return do_types(o->mode);
 	}
 	if (words[0] && strcmp(words[0], "init") == 0)
@@ -134,48 +121,40 @@ run(const struct options *o, char *const *words)
 	return do_print(o, words);
 }
 
-/* One option. False: there is no such one. */
-static bool
+static void
 take(struct options *o, int letter)
 {
 	switch (letter) {
-	case 'C':
-	case 'c':
-	case 'o':
-		config_option(&o->config, letter == 'c' ? 'C' : letter, optarg);
-		return true;
 	case 'd':
 		o->print.which = PRINT_DEFAULTS;
-		return true;
+		break;
 	case 'n':
 		o->print.which = PRINT_SET;
-		return true;
+		break;
 	case 'h':
 		o->print.no_name = true;
-		return true;
+		break;
 	case 'H':
 		o->print.no_value = true;
-		return true;
+		break;
 	case 'x':
 		o->print.expand = true;
-		return true;
+		break;
 	case 'j':
 		o->json = true;
-		return true;
+		break;
 	case 'f': /* no lines are folded; main.cf is what is printed anyway */
 	case 'p':
 	case 'v':
-		return true;
-	case 'V':
-		printf("%s (mtakit) %s\n", msg_program, VERSION);
-		exit(EX_OK);
+		break;
 	default:
-		if (!strchr("eX#aAlm", letter))
-			return false;
+		if (!strchr("eX#aAlm", letter)) {
+			program_option(&o->config, letter == 'c' ? 'C' : letter, usage_text);
+			return;
+		}
 		if (o->mode && o->mode != letter)
-			usage("-%c and -%c exclude each other", o->mode, letter);
+			program_usage(usage_text, "-%c and -%c exclude each other", o->mode, letter);
 		o->mode = letter;
-		return true;
 	}
 }
 
@@ -189,12 +168,9 @@ main(int argc, char **argv)
 	msg_init(argv[0]);
 	opterr = 0;
 	while ((letter = getopt(argc, argv, "+:#AaC:c:deHhjlmno:pfvVXx")) != -1) {
-		if (letter == ':')
-			usage("option -%c needs an argument", optopt);
 		if (letter == '?' && strchr("MFPtTbSEI", optopt))
-			usage("-%c: there is no master.cf here; services and their commands are parameters (services, service_NAME)", optopt);
-		if (letter == '?' || !take(&o, letter))
-			usage("there is no option -%c", letter == '?' ? optopt : letter);
+			program_usage(usage_text, "-%c: there is no master.cf here; services and their commands are parameters (services, service_NAME)", optopt);
+		take(&o, letter);
 	}
 	r = run(&o, argv + optind);
 	if (fflush(stdout) != 0 || ferror(stdout))

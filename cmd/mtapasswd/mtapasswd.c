@@ -8,6 +8,7 @@
 #include "base/num.h"
 #include "mail/config.h"
 #include "mail/cred.h"
+#include "mail/program.h"
 #include "map/map.h"
 #include "sys/proc.h"
 
@@ -33,14 +34,6 @@ struct options {
 	bool must_exist, must_not_exist;
 };
 static const char *const field_names[4] = { "uid", "gid", "home", "mail" };
-
-static void __attribute__((noreturn))
-usage(const char *text, const char *why)
-{
-	msg_warn("%s", why);
-	fprintf(stderr, "usage: %s\n", text);
-	exit(EX_USAGE);
-}
 
 /* The database: -f, or the first tdb: of auth_backends. Without ".tdb". */
 static char *
@@ -323,20 +316,11 @@ check_fields(const struct options *o)
 
 	for (int i = 0; i < 2; i++)
 		if (o->field[i] && *o->field[i] && (num_u64(o->field[i], UINT32_MAX - 1, &id) < 0 || id == 0))
-			usage(usage_text, "-u and -g take a number that is not 0");
+			program_usage(usage_text, "-u and -g take a number that is not 0");
 	for (int i = 2; i < 4; i++)
 		for (const char *p = o->field[i]; p && *p; p++)
 			if ((unsigned char)*p < ' ' || *p == 0x7f)
-				usage(usage_text, "-H and -m take no control characters");
-}
-
-/* A missing value or an unknown letter. */
-static void __attribute__((noreturn))
-bad_option(const char *text, int c)
-{
-	msg_warn(c == ':' ? "option -%c needs a value" : "unknown option -%c", optopt);
-	fprintf(stderr, "usage: %s\n", text);
-	exit(EX_USAGE);
+				program_usage(usage_text, "-H and -m take no control characters");
 }
 
 /* Cyrus SASL's command line: -c makes or changes, -d removes, neither changes. */
@@ -348,20 +332,18 @@ saslpasswd2(struct options *o, int argc, char **argv)
 
 	while ((c = getopt(argc, argv, ":C:Va:cdf:no:pu:v")) != -1)
 		switch (c) {
-		case 'C': config_option(&o->config, c, optarg); break;
-		case 'V': case 'v': printf("saslpasswd2 (mtakit) %s\n", VERSION); exit(0);
 		case 'c': o->create = true; break;
 		case 'd': o->disable = true; break;
 		case 'f': o->file = optarg; break;
 		case 'p': o->pipe = true; break;
 		case 'u': o->domain = optarg; break;
 		case 'a': case 'n': case 'o': break;
-		default: bad_option(sasl_usage, c);
+		default: program_option(&o->config, c == 'v' ? 'V' : c, sasl_usage);
 		}
 	if (optind + 1 != argc)
-		usage(sasl_usage, "one user is to be named");
+		program_usage(sasl_usage, "one user is to be named");
 	if (o->create && o->disable)
-		usage(sasl_usage, "-c and -d exclude each other");
+		program_usage(sasl_usage, "-c and -d exclude each other");
 	buf_adds(&user, argv[optind]);
 	if (o->domain && !strchr(argv[optind], '@'))
 		buf_addf(&user, "@%s", o->domain);
@@ -392,8 +374,6 @@ main(int argc, char **argv)
 		return saslpasswd2(&o, argc, argv);
 	while ((c = getopt(argc, argv, ":C:H:Vf:g:m:o:ps:u:w:")) != -1)
 		switch (c) {
-		case 'C': case 'o': config_option(&o.config, c, optarg); break;
-		case 'V': printf("mtapasswd (mtakit) %s\n", VERSION); return 0;
 		case 'H': o.field[2] = optarg; break;
 		case 'f': o.file = optarg; break;
 		case 'g': o.field[1] = optarg; break;
@@ -402,16 +382,16 @@ main(int argc, char **argv)
 		case 's': o.scheme = optarg; break;
 		case 'u': o.field[0] = optarg; break;
 		case 'w': o.password = optarg; break;
-		default: bad_option(usage_text, c);
+		default: program_option(&o.config, c, usage_text);
 		}
 	check_fields(&o);
 	if (optind == argc)
-		usage(usage_text, "nothing to do was named");
+		program_usage(usage_text, "nothing to do was named");
 	for (size_t i = 0; i < sizeof verbs / sizeof verbs[0]; i++) {
 		if (strcmp(argv[optind], verbs[i].name) != 0)
 			continue;
 		if (optind + 1 + verbs[i].user != argc)
-			usage(usage_text, verbs[i].user ? "one user is to be named" : "list takes no argument");
+			program_usage(usage_text, verbs[i].user ? "one user is to be named" : "list takes no argument");
 		if (verbs[i].user && !cred_user_ok(argv[optind + 1]))
 			msg_die(EX_DATAERR, "not a user name: %s", argv[optind + 1]);
 		o.user = verbs[i].user ? argv[optind + 1] : NULL;
@@ -420,5 +400,5 @@ main(int argc, char **argv)
 		return c;
 	}
 	msg_warn("no such thing to do: %s", argv[optind]);
-	usage(usage_text, "expected add, change, delete, list, lock, unlock or verify");
+	program_usage(usage_text, "expected add, change, delete, list, lock, unlock or verify");
 }

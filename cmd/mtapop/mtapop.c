@@ -7,6 +7,7 @@
 #include "base/msg.h"
 #include "mail/authclient.h"
 #include "mail/log.h"
+#include "mail/program.h"
 #include "map/map.h"
 #include "sys/proc.h"
 #include "sys/tls.h"
@@ -142,18 +143,6 @@ log_line(void *arg, const char *line)
 }
 
 static void
-add_listen(struct server *s, char *where)
-{
-	size_t n = 0;
-
-	while (s->listen && s->listen[n])
-		n++;
-	s->listen = mem_resize(s->listen, n + 2, sizeof *s->listen);
-	s->listen[n] = where;
-	s->listen[n + 1] = NULL;
-}
-
-static void
 parse_options(struct pop *p, struct server *s, int argc, char **argv)
 {
 	int c;
@@ -161,21 +150,15 @@ parse_options(struct pop *p, struct server *s, int argc, char **argv)
 	opterr = 0;
 	while ((c = getopt(argc, argv, ":C:SVl:o:")) != -1)
 		switch (c) {
-		case 'C': case 'o': config_option(&p->options, c, optarg); break;
 		case 'S': s->limits.require_tls = p->implicit_tls = true; break;
-		case 'V': printf("mtapop (mtakit) %s\n", VERSION); exit(0);
 		case 'l':
-			add_listen(s, optarg);
+			server_listen_add(s, optarg);
 			p->implicit_tls |= strncmp(optarg, "tls:", 4) == 0;
 			break;
-		default:
-			msg_warn(c == ':' ? "option -%c needs a value" : "unknown option -%c", optopt);
-			msg_die(EX_USAGE, "usage: %s", usage_text);
+		default: program_option(&p->options, c, usage_text);
 		}
-	if (optind < argc) {
-		msg_warn("unexpected argument: %s", argv[optind]);
-		msg_die(EX_USAGE, "usage: %s", usage_text);
-	}
+	if (optind < argc)
+		program_usage(usage_text, "unexpected argument: %s", argv[optind]);
 }
 
 int

@@ -6,47 +6,60 @@
 #include "client.h"
 
 #include "base/msg.h"
+#include "mail/agentmain.h"
 #include "mail/config.h"
 #include "mail/log.h"
-#include "mail/oneshot.h"
-#include "sys/proc.h"
 
 #include <curl/curl.h>
-#include <errno.h>
 #include <poll.h>
-#include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
 #include <sysexits.h>
-#include <unistd.h>
 
-static volatile sig_atomic_t busy, stopping;
+struct program {
+	struct client client;
+	const char *nexthop;      /* -n */
+	bool lmtp;                /* -L */
+};
 
-static void __attribute__((noreturn))
-usage(void)
+static void
+option(void *arg, int letter, const char *value)
 {
-	fprintf(stderr, "usage: mtasend [-L] [-C dir] [-o name=value] [-n nexthop] -f sender recipient ... < message\n"
-	    "       mtasend [-L] [-C dir] [-o name=value] [-n nexthop] -b\n");
-	exit(EX_USAGE);
+	struct program *p = arg;
+
+	if (letter == 'n')
+		p->nexthop = value;
+	else
+		p->lmtp = true;
 }
 
-/* A job that is under way ends before the process does. */
 static void
-on_term(int sig)
+start(void *arg, struct config *config)
 {
-	(void)sig;
-	if (!busy)
-		_exit(0);
-	stopping = 1;
+	struct program *p = arg;
+	struct buf err = BUF_INIT(65536);
+
+	log_open(config, p->lmtp ? "lmtp" : "smtp");
+	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
+		msg_die(EX_OSERR, "libcurl cannot be initialised");
+	if (client_init(&p->client, config, &err) < 0)
+		msg_die(EX_CONFIG, "%s", err.data);
+	p->client.lmtp = p->lmtp;
+	p->client.nexthop = p->nexthop;
+	buf_free(&err);
 }
 
-/* Waits for a job; an open connection is closed when the server says something, or when the time is over. */
 static void
-wait_for_job(struct client *cl, int sock)
+deliver(void *arg, const struct agent_job *job, struct agent_reply *reply)
 {
+	struct program *p = arg;
+
+	client_job(&p->client, job, reply);
+}
+
+/* An open connection is closed when the server says something, or when the time is over. */
+static void
+wait_for_job(void *arg, int sock)
+{
+	struct client *cl = &((struct program *)arg)->client;
 	struct pollfd p[2] = { { .fd = sock, .events = POLLIN }, { .fd = cl->conn.fd, .events = POLLIN } };
 	int64_t seconds = client_idle(cl);
 
@@ -60,150 +73,29 @@ wait_for_job(struct client *cl, int sock)
 	conn_close(&cl->conn);
 }
 
-static int
-resident(struct client *cl, int sock)
-{
-	struct sigaction sa = { .sa_handler = on_term, .sa_flags = SA_RESTART };
-	struct agent_job job = AGENT_JOB_INIT;
-	struct agent_reply reply;
-	int rc = 0;
-
-	sigaction(SIGTERM, &sa, NULL);
-	agent_reply_init(&reply, sock);
-	while (!stopping) {
-		wait_for_job(cl, sock);
-		rc = agent_receive(sock, &job);
-		if (rc == 0 || (rc < 0 && errno != EBADMSG))
-			break;
-		busy = 1;
-		if (rc > 0)
-			client_job(cl, &job, &reply);
-		else
-			msg_warn("received something that is not a job");
-		agent_reply_done(&reply);
-		busy = 0;
-	}
-	if (rc < 0)
-		msg_warn("receive a job: %s", strerror(errno));
-	agent_job_free(&job);
-	agent_reply_free(&reply);
-	return rc < 0 ? EX_OSERR : EX_OK;
-}
-
-static int
-by_hand(struct client *cl, struct oneshot *once, const char *sender, char *const *rcpt, size_t rcpts)
-{
-	struct buf err = BUF_INIT(65536);
-	struct agent_reply reply;
-	bool wrong_address;
-	int status;
-
-	if (oneshot_job(once, sender, rcpt, rcpts, STDIN_FILENO, &err, &wrong_address) < 0) {
-		msg_warn("%s", err.data);
-		buf_free(&err);
-		return wrong_address ? EX_USAGE : EX_TEMPFAIL;
-	}
-	agent_reply_init(&reply, -1);
-	client_job(cl, &once->job, &reply);
-	status = agent_reply_done(&reply);
-	agent_reply_free(&reply);
-	return status;
-}
-
-static bool
-is_packet_socket(int fd)
-{
-	int type = 0;
-	socklen_t n = sizeof type;
-
-	return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &n) == 0 && type == SOCK_SEQPACKET;
-}
-
-struct options {
-	struct config_options config;
-	const char *sender, *nexthop;
-	bool resident, lmtp;
-};
-
 static void
-parse_options(int argc, char **argv, struct options *o, struct oneshot *once)
+end(void *arg)
 {
-	int ch;
+	struct program *p = arg;
 
-	while ((ch = getopt(argc, argv, "+:bf:n:LC:o:V")) != -1) {
-		switch (ch) {
-		case 'b':
-			o->resident = true;
-			break;
-		case 'f':
-			o->sender = optarg;
-			break;
-		case 'n':
-			o->nexthop = optarg;
-			break;
-		case 'L':
-			o->lmtp = true;
-			break;
-		case 'C':
-			config_option(&o->config, ch, optarg);
-			break;
-		case 'o':
-			if (!oneshot_option(once, optarg))
-				config_option(&o->config, ch, optarg);
-			break;
-		case 'V':
-			printf("mtasend (mtakit) %s\n", VERSION);
-			exit(EX_OK);
-		default:
-			msg_warn(ch == ':' ? "option -%c needs a value" : "unknown option -%c", optopt);
-			usage();
-		}
-	}
-	if (o->resident && (o->sender || optind < argc))
-		msg_warn("-b takes neither a sender nor recipients: they come with the jobs");
-	else if (!o->resident && !o->sender)
-		msg_warn("no sender: -f address, or -f '' for a bounce");
-	else if (!o->resident && optind == argc)
-		msg_warn("no recipient");
-	else
-		return;
-	usage();
+	client_free(&p->client);
+	curl_global_cleanup();
 }
 
 int
 main(int argc, char **argv)
 {
-	struct buf err = BUF_INIT(65536);
-	struct options o = { 0 };
-	struct client cl;
-	struct oneshot once;
-	struct config *config;
-	int status;
+	static const struct agentmain program = {
+		.usage = "mtasend [-L] [-C dir] [-o name=value] [-n nexthop] -f sender recipient ... < message\n"
+		         "       mtasend [-L] [-C dir] [-o name=value] [-n nexthop] -b",
+		.letters = "Ln:",
+		.option = option,
+		.start = start,
+		.deliver = deliver,
+		.wait = wait_for_job,
+		.end = end,
+	};
+	struct program p = { 0 };
 
-	proc_sane_fds();
-	msg_init(argv[0]);
-	signal(SIGPIPE, SIG_IGN);
-	umask(077);
-	oneshot_init(&once);
-	parse_options(argc, argv, &o, &once);
-	if (o.resident && !is_packet_socket(STDIN_FILENO))
-		msg_die(EX_USAGE, "-b: standard input is not a SOCK_SEQPACKET socket: mtaqmgr(8) starts it so");
-	config = config_from_options(&o.config);
-	log_open(config, o.lmtp ? "lmtp" : "smtp");
-	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
-		msg_die(EX_OSERR, "libcurl cannot be initialised");
-	if (client_init(&cl, config, &err) < 0)
-		msg_die(EX_CONFIG, "%s", err.data);
-	cl.lmtp = o.lmtp;
-	cl.nexthop = o.nexthop;
-	if (o.resident)
-		status = resident(&cl, STDIN_FILENO);
-	else
-		status = by_hand(&cl, &once, o.sender, argv + optind, (size_t)(argc - optind));
-	client_free(&cl);
-	oneshot_free(&once);
-	config_close(&config);
-	free(o.config.overrides);
-	curl_global_cleanup();
-	return status;
+	return agentmain(&program, &p, argc, argv);
 }

@@ -9,6 +9,7 @@
 #include "mail/authclient.h"
 #include "mail/config.h"
 #include "mail/log.h"
+#include "mail/program.h"
 #include "mail/queue.h"
 #include "map/map.h"
 #include "sys/io.h"
@@ -41,12 +42,7 @@ struct program {
 	struct authclient *auth;
 };
 
-static void __attribute__((noreturn))
-usage(void)
-{
-	fprintf(stderr, "usage: mtasmtp [-SV] [-C dir] [-l address] [-o name=value]\n");
-	exit(EX_USAGE);
-}
+static const char usage_text[] = "mtasmtp [-SV] [-C dir] [-l address] [-o name=value]";
 
 static void
 log_lines(const char *text)
@@ -207,51 +203,33 @@ fill_server(struct server *s, struct config *c)
 	s->log = note;
 }
 
-static void
-add_listen(char ***list, size_t *n, char *address)
-{
-	*list = mem_resize(*list, *n + 2, sizeof **list);
-	(*list)[(*n)++] = address;
-	(*list)[*n] = NULL;
-}
-
 int
 main(int argc, char **argv)
 {
 	struct program p = { 0 };
 	struct server s = { .arg = &p };
 	struct config *conf;
-	size_t n = 0;
 	bool tls = false;
 	int c;
 
 	proc_sane_fds();
 	msg_init(argv[0]);
-	while ((c = getopt(argc, argv, "C:l:o:SV")) != -1) {
+	while ((c = getopt(argc, argv, ":C:l:o:SV")) != -1) {
 		switch (c) {
-		case 'C':
-		case 'o':
-			config_option(&p.options, c, optarg);
-			break;
 		case 'l':
-			add_listen(&s.listen, &n, optarg);
+			server_listen_add(&s, optarg);
 			if (strncmp(optarg, "tls:", 4) == 0)
 				p.implicit_tls = true;
 			break;
 		case 'S':
 			tls = true;
 			break;
-		case 'V':
-			printf("mtasmtp (mtakit) %s\n", VERSION);
-			return 0;
 		default:
-			usage();
+			program_option(&p.options, c, usage_text);
 		}
 	}
-	if (optind < argc) {
-		msg_warn("no argument expected: %s", argv[optind]);
-		usage();
-	}
+	if (optind < argc)
+		program_usage(usage_text, "unexpected argument: %s", argv[optind]);
 	tzset(); /* here, or each worker reads the time zone's file again */
 	p.caller = getuid();
 	signal(SIGXFSZ, SIG_IGN); /* a file size limit is an error of write(2) */

@@ -6,6 +6,7 @@
 
 #include "base/buf.h"
 #include "base/msg.h"
+#include "mail/program.h"
 
 #include <ctype.h>
 #include <stdarg.h>
@@ -17,20 +18,9 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-void
-usage(const char *fmt, ...)
-{
-	struct buf text = BUF_INIT(4096);
-	va_list ap;
-
-	va_start(ap, fmt);
-	buf_vaddf(&text, fmt, ap);
-	va_end(ap);
-	msg_warn("%s", text.data);
-	fputs("usage: sendmail [-C dir] [-tiv] [-f sender] [-F name] [-B type] [-N notify] [-R return] [-V envid] [recipient ...] < message\n"
-	    "       sendmail -bs | -bp | -bi | -q\n", stderr);
-	exit(EX_USAGE);
-}
+const char usage_text[] =
+    "sendmail [-C dir] [-tiv] [-f sender] [-F name] [-B type] [-N notify] [-R return] [-V envid] [recipient ...] < message\n"
+    "       sendmail -bs | -bp | -bi | -q";
 
 /* -o: "-oi" and the like, or, as in all programs of the kit, name=value. */
 static void
@@ -79,13 +69,13 @@ notify(char *value)
 		while (i < 3 && strcasecmp(w, names[i]) != 0)
 			i++;
 		if (i == 3)
-			usage("-N: \"%s\" is not success, failure, delay or never", w);
+			program_usage(usage_text, "-N: \"%s\" is not success, failure, delay or never", w);
 		if (!(seen & 1u << i))
 			buf_addf(&out, "%s%s", seen ? "," : "", names[i]);
 		seen |= 1u << i;
 	}
 	if (!seen)
-		usage("-N needs success, failure, delay or never");
+		program_usage(usage_text, "-N needs success, failure, delay or never");
 	return buf_steal(&out);
 }
 
@@ -95,7 +85,7 @@ one_of(char letter, const char *value, const char *const *from, const char *cons
 	for (; *from; from++, to++)
 		if (strcasecmp(value, *from) == 0)
 			return *to;
-	usage("-%c: \"%s\" is not known", letter, value);
+	program_usage(usage_text, "-%c: \"%s\" is not known", letter, value);
 }
 
 static void
@@ -104,11 +94,11 @@ option_b(struct job *j, const char *value)
 	static const char known[] = "mspiadlDHh";
 
 	if (strlen(value) != 1)
-		usage("-b%s is not known", value);
+		program_usage(usage_text, "-b%s is not known", value);
 	if (*value == 't' || *value == 'v')
-		usage("-b%s (%s) is not supported", value, *value == 't' ? "test addresses" : "verify addresses");
+		program_usage(usage_text, "-b%s (%s) is not supported", value, *value == 't' ? "test addresses" : "verify addresses");
 	if (!strchr(known, *value))
-		usage("-b%s is not known", value);
+		program_usage(usage_text, "-b%s is not known", value);
 	j->mode = *value == 'a' ? 'm' : *value == 'l' || *value == 'D' ? 'd' : *value == 'H' ? 'h' : *value;
 }
 
@@ -158,7 +148,7 @@ take(struct job *j, int letter, char *value)
 		break;
 	case 'V':
 		if (!*value)
-			usage("-V needs an envelope ID");
+			program_usage(usage_text, "-V needs an envelope ID");
 		j->envid = value;
 		break;
 	case 'b':
@@ -191,16 +181,10 @@ options_parse(struct job *j, int argc, char **argv)
 	by_name(j);
 	opterr = 0;
 	while ((letter = getopt(argc, argv, "+:A:B:C:F:GIL:N:O:R:UV:X:b:ce:f:h:imno:p:q::r:s:tvx")) != -1) {
-		if (letter == '?')
-			usage("unknown option -%c", optopt);
-		if (letter == ':' && optopt == 'V') { /* with nothing behind it, it asks what this is */
-			puts("sendmail (mtakit) " VERSION);
-			exit(EX_OK);
-		}
-		if (letter == ':')
-			usage("option -%c needs a value", optopt);
+		if (letter == '?' || letter == ':') /* -V with nothing behind it asks what this is */
+			program_option(&j->options, letter == ':' && optopt == 'V' ? 'V' : letter, usage_text);
 		take(j, letter, letter == 'q' && !optarg ? argv[0] + strlen(argv[0]) : optarg);
 	}
 	if (j->mode != 'm' && j->from_header)
-		usage("-t sends a message: it does not go with -b%c", j->mode);
+		program_usage(usage_text, "-t sends a message: it does not go with -b%c", j->mode);
 }

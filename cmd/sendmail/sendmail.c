@@ -9,6 +9,7 @@
 
 #include "base/mem.h"
 #include "base/msg.h"
+#include "mail/program.h"
 #include "base/strmap.h"
 
 #include <signal.h>
@@ -47,7 +48,7 @@ recipients(struct job *j, int argc, char **argv)
 			msg_die(EX_USAGE, "recipient \"%s\": %s", argv[i], err.data);
 		}
 	if (!j->from_header && !j->rcpt.n)
-		usage("no recipients: name them, or use -t to take them from the header");
+		program_usage(usage_text, "no recipients: name them, or use -t to take them from the header");
 }
 
 static void

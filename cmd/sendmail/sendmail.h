@@ -52,7 +52,7 @@ struct input {
 
 /* options.c: fills job from the command line; ends with EX_USAGE for what it cannot understand. */
 void options_parse(struct job *j, int argc, char **argv);
-void usage(const char *fmt, ...) __attribute__((format(printf, 1, 2), noreturn));
+extern const char usage_text[];
 
 /* who.c: the caller. */
 const char *who_login(struct job *j);

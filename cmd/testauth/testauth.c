@@ -7,6 +7,7 @@
 #include "base/num.h"
 #include "mail/authclient.h"
 #include "mail/config.h"
+#include "mail/program.h"
 #include "sys/io.h"
 #include "sys/proc.h"
 #include "sys/sock.h"
@@ -30,15 +31,6 @@ struct options {
 	uint64_t repeat;
 	bool dovecot;
 };
-
-static void __attribute__((noreturn))
-usage(const char *why)
-{
-	if (why)
-		msg_warn("%s", why);
-	fprintf(why ? stderr : stdout, "usage: %s\n", usage_text);
-	exit(why ? EX_USAGE : 0);
-}
 
 static void
 add_field(struct buf *b, const char *s, size_t n)
@@ -153,34 +145,31 @@ parse_options(struct options *o, int argc, char **argv)
 	opterr = 0;
 	while ((c = getopt(argc, argv, ":C:DR:Vf:ho:p:r:s:u:")) != -1)
 		switch (c) {
-		case 'C': case 'o': config_option(&o->config, c, optarg); break;
 		case 'D': o->dovecot = true; break;
 		case 'R':
 			if (num_u64(optarg, 1000000, &o->repeat) < 0)
-				usage("-R takes a number up to 1000000");
+				program_usage(usage_text, "-R takes a number up to 1000000");
 			break;
-		case 'V': printf("testauth (mtakit) %s\n", VERSION); exit(0);
 		case 'f': o->socket = optarg; break;
-		case 'h': usage(NULL);
+		case 'h': printf("usage: %s\n", usage_text); exit(0);
 		case 'p':
 			password = true;
 			buf_clear(&o->password);
 			if (buf_adds(&o->password, optarg) < 0)
-				usage("password is too long");
+				program_usage(usage_text, "password is too long");
 			explicit_bzero(optarg, strlen(optarg)); /* out of ps(1)'s sight */
 			break;
 		case 'r': o->realm = optarg; break;
 		case 's': o->service = optarg; break;
 		case 'u': o->user = optarg; break;
-		case ':': msg_warn("option -%c", optopt); usage("value missing");
-		default: msg_warn("option -%c", optopt); usage("unknown option");
+		default: program_option(&o->config, c, usage_text);
 		}
 	if (optind < argc)
-		usage("unexpected argument");
+		program_usage(usage_text, "unexpected argument");
 	if (!o->user)
-		usage("-u is missing");
+		program_usage(usage_text, "-u is missing");
 	if (strlen(o->user) > 65535 || strlen(o->realm) > 65535 || strlen(o->service) > 65535)
-		usage("a value is too long");
+		program_usage(usage_text, "a value is too long");
 	if (!password)
 		read_password(o);
 }

@@ -6,69 +6,26 @@
  * ${1}, $(1) stand for what the parentheses matched, $$ for a dollar sign. */
 #include "base/mem.h"
 #include "map/driver.h"
-#include "syntax/maptext.h"
+#include "map/rules.h"
 
 #include <regex.h>
-#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
 enum { GROUPS = 10 };
 
-struct rule {
+struct pattern {
 	regex_t regex;
-	bool compiled, invert;
-	size_t skip;              /* "if": the rule after its "endif"; else 0 */
-	char *value;              /* NULL: "if" */
-};
-
-struct table {
-	struct map_watch watch;
-	struct rule *rule;
-	size_t n, room;
+	bool compiled;
 };
 
 static void
-rules_free(struct table *t)
+pattern_free(void *pattern)
 {
-	for (size_t i = 0; i < t->n; i++) {
-		if (t->rule[i].compiled)
-			regfree(&t->rule[i].regex);
-		free(t->rule[i].value);
-	}
-	free(t->rule);
-	t->rule = NULL;
-	t->n = t->room = 0;
-}
+	struct pattern *p = pattern;
 
-static void
-table_close(void *table)
-{
-	struct table *t = table;
-
-	rules_free(t);
-	free(t->watch.path);
-	free(t);
-}
-
-static struct rule *
-rule_add(struct table *t)
-{
-	if (t->n == t->room) {
-		t->room = t->room ? 2 * t->room : 64;
-		t->rule = mem_resize(t->rule, t->room, sizeof *t->rule);
-	}
-	t->rule[t->n] = (struct rule){ 0 };
-	return &t->rule[t->n++];
-}
-
-static struct rule *
-open_if(struct table *t)
-{
-	for (size_t i = t->n; i-- > 0;)
-		if (!t->rule[i].value && t->rule[i].skip == 0)
-			return &t->rule[i];
-	return NULL;
+	if (p->compiled)
+		regfree(&p->regex);
 }
 
 /* Flags after the pattern; *s is left behind them. 0 or -1. */
@@ -89,6 +46,7 @@ parse_flags(char **s, int *cflags)
 static char *
 parse_pattern(struct rule *r, char *s, struct buf *why)
 {
+	struct pattern *p = r->pattern;
 	int cflags = REG_EXTENDED | REG_ICASE, e;
 	char delimiter, *start, text[256];
 
@@ -108,13 +66,13 @@ parse_pattern(struct rule *r, char *s, struct buf *why)
 		buf_addf(why, "unknown flag %c", *s);
 		return NULL;
 	}
-	e = regcomp(&r->regex, start, cflags);
+	e = regcomp(&p->regex, start, cflags);
 	if (e != 0) {
-		regerror(e, &r->regex, text, sizeof text);
+		regerror(e, &p->regex, text, sizeof text);
 		buf_adds(why, text);
 		return NULL;
 	}
-	r->compiled = true;
+	p->compiled = true;
 	return s + strspn(s, " \t");
 }
 
@@ -122,6 +80,8 @@ parse_pattern(struct rule *r, char *s, struct buf *why)
 static int
 check_value(const struct rule *r, struct buf *why)
 {
+	const struct pattern *pattern = r->pattern;
+
 	for (const char *p = strchr(r->value, '$'); p; p = strchr(p, '$')) {
 		const char *d = p + 1 + (p[1] == '{' || p[1] == '(');
 
@@ -130,7 +90,7 @@ check_value(const struct rule *r, struct buf *why)
 			continue;
 		}
 		if (*d < '1' || *d > '9' || (d > p + 1 && d[1] != (p[1] == '{' ? '}' : ')')) || r->invert ||
-		    (size_t)(*d - '0') > r->regex.re_nsub) {
+		    (size_t)(*d - '0') > pattern->regex.re_nsub) {
 			buf_addf(why, "no such group: %.4s", p);
 			return -1;
 		}
@@ -140,19 +100,10 @@ check_value(const struct rule *r, struct buf *why)
 }
 
 static int
-parse_line(struct table *t, char *s, struct buf *why)
+parse_rule(struct rule *r, struct maptext *line, struct buf *why)
 {
-	struct rule *r;
+	char *s = line->text.data;
 
-	if (strcasecmp(s, "endif") == 0) {
-		r = open_if(t);
-		if (r)
-			r->skip = t->n;
-		else
-			buf_adds(why, "endif without if");
-		return r ? 0 : -1;
-	}
-	r = rule_add(t);
 	if (strncasecmp(s, "if", 2) == 0 && (s[2] == ' ' || s[2] == '\t'))
 		return parse_pattern(r, s + 2 + strspn(s + 2, " \t"), why) ? 0 : -1;
 	s = parse_pattern(r, s, why);
@@ -164,53 +115,7 @@ parse_line(struct table *t, char *s, struct buf *why)
 	return check_value(r, why);
 }
 
-static int
-parse(struct table *t, const struct buf *source, struct buf *err)
-{
-	struct buf text = BUF_INIT(512);
-	struct maptext lines;
-	const char *why = NULL;
-	int r;
-
-	maptext_init(&lines, source->data, source->len);
-	while ((r = maptext_next(&lines, &why)) > 0)
-		if (parse_line(t, lines.text.data, &text) < 0) {
-			why = text.data;
-			r = -1;
-			break;
-		}
-	if (r == 0 && open_if(t)) {
-		why = "if without endif";
-		r = -1;
-	}
-	if (r < 0)
-		buf_addf(err, "table regexp:%s: line %u: %s", t->watch.path, lines.line, why);
-	maptext_free(&lines);
-	buf_free(&text);
-	return r;
-}
-
-static int
-refresh(struct table *t, struct buf *err)
-{
-	struct buf source = BUF_INIT((size_t)1 << 28);
-	struct stat st;
-	int r = map_watch_check(&t->watch, err);
-
-	if (r <= 0)
-		return r;
-	r = map_watch_read(&t->watch, &source, &st, err);
-	rules_free(t);
-	if (r == 0)
-		r = parse(t, &source, err);
-	t->watch.loaded = false;
-	if (r == 0)
-		map_watch_loaded(&t->watch, &st);
-	else
-		rules_free(t);
-	buf_free(&source);
-	return r;
-}
+static const struct rules_type regexp_rules = { .name = "regexp", .size = sizeof(struct pattern), .parse = parse_rule, .free = pattern_free };
 
 /* The value with its groups filled in from key. */
 static void
@@ -234,47 +139,45 @@ expand(const char *value, const char *key, const regmatch_t *m, struct buf *out)
 	}
 }
 
+struct search {
+	const char *key;
+	regmatch_t group[GROUPS];
+};
+
+static int
+match(void *arg, const struct rule *r)
+{
+	const struct pattern *p = r->pattern;
+	struct search *s = arg;
+	int e = regexec(&p->regex, s->key, GROUPS, s->group, 0);
+
+	return e == 0 ? 1 : e == REG_NOMATCH ? 0 : -1;
+}
+
 static int
 find(void *table, const char *key, struct buf *out, struct buf *err)
 {
-	struct table *t = table;
-	regmatch_t m[GROUPS];
+	struct rules *t = table;
+	struct search s = { .key = key };
+	const struct rule *r;
+	int found;
 
-	if (refresh(t, err) < 0)
+	if (rules_refresh(t, err) < 0)
 		return MAP_ERROR;
-	for (size_t i = 0; i < t->n;) {
-		const struct rule *r = &t->rule[i];
-		int e = regexec(&r->regex, key, GROUPS, m, 0);
-
-		if (e != 0 && e != REG_NOMATCH) {
-			buf_addf(err, "table regexp:%s: rule %zu: the expression takes too much memory", t->watch.path, i + 1);
-			return MAP_ERROR;
-		}
-		if ((e == 0) == r->invert) {
-			i = r->value ? i + 1 : r->skip;
-			continue;
-		}
-		if (!r->value) {
-			i++;
-			continue;
-		}
-		expand(r->value, key, m, out);
-		if (!out->full)
-			return MAP_FOUND;
-		buf_addf(err, "table regexp:%s: value is too long", t->watch.path);
-		return MAP_ERROR;
-	}
-	return MAP_ABSENT;
+	found = rules_find(t, match, &s, &r);
+	if (found > 0)
+		expand(r->value, key, s.group, out);
+	if (found >= 0 && !out->full)
+		return found;
+	buf_addf(err, "table regexp:%s: %s", t->watch.path, found < 0 ? "an expression takes too much memory" : "value is too long");
+	return MAP_ERROR;
 }
 
 static void *
 table_open(const char *name, struct buf *err)
 {
-	struct table *t = mem_zalloc(sizeof *t);
-
 	(void)err;
-	t->watch.path = mem_strdup(name);
-	return t;
+	return rules_open(&regexp_rules, name);
 }
 
-const struct map_driver map_regexp = { .type = "regexp", .pattern = true, .open = table_open, .find = find, .close = table_close };
+const struct map_driver map_regexp = { .type = "regexp", .pattern = true, .open = table_open, .find = find, .close = rules_close };

@@ -78,9 +78,8 @@ maptext_next(struct maptext *t, const char **err)
 	return any;
 }
 
-/* Removes the quotes and backslashes of a key in place; returns what follows it, NULL when the quote is not closed. */
-static char *
-unquote(char *s)
+char *
+maptext_unquote(char *s)
 {
 	char *w = s;
 
@@ -103,7 +102,7 @@ maptext_pair(struct maptext *t, char **key, char **value, const char **err)
 
 	*key = p;
 	if (*p == '"') {
-		p = unquote(p);
+		p = maptext_unquote(p);
 		if (!p || (*p && !blank(*p))) {
 			*err = "key with an unclosed quote";
 			return -1;

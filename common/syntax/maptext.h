@@ -26,4 +26,6 @@ int maptext_next(struct maptext *t, const char **err);
 /* Splits t->text in place at the first white space into key and value. A key in double quotes may hold blanks (backslash
  * protects a character). 1; 0 when there is no value (*value is ""); -1 with *err for a quote that is not closed. */
 int maptext_pair(struct maptext *t, char **key, char **value, const char **err);
+/* s begins with a double quote: removes quotes and backslashes in place; returns what follows, NULL when it is not closed. */
+char *maptext_unquote(char *s);
 #endif

@@ -6,6 +6,7 @@
 #include "sys/server.h"
 
 #include "base/buf.h"
+#include "base/mem.h"
 #include "base/num.h"
 #include "sys/listen.h"
 #include "sys/pool.h"
@@ -23,6 +24,18 @@
 #include <unistd.h>
 
 #define FIRST_PASSED 3             /* SD_LISTEN_FDS_START */
+
+void
+server_listen_add(struct server *s, char *where)
+{
+	size_t n = 0;
+
+	while (s->listen && s->listen[n])
+		n++;
+	s->listen = mem_resize(s->listen, n + 2, sizeof *s->listen);
+	s->listen[n] = where;
+	s->listen[n + 1] = NULL;
+}
 
 /* Tells the service manager, if there is one that listens. */
 void

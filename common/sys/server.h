@@ -70,6 +70,8 @@ struct server {
 	void (*log)(void *arg, const char *line);
 };
 
+/* One more -l argument; where is kept. */
+void server_listen_add(struct server *s, char *where);
 /* Serves until SIGTERM or SIGINT (workers end after the reply that is under way; those that need more than 30 seconds
  * are killed), with inetd wait until there was no client for max_idle, or (one session) until it is over. SIGPIPE is
  * ignored. Returns a sysexits status; the reason of a failure went to log. */
