@@ -32,6 +32,10 @@ static const struct verb verbs[] = {
 	{ "requeue", verb_requeue, "[-n] selection", false },
 	{ "delete", verb_delete, "[-n] [--now] selection", false },
 	{ "undelete", verb_undelete, "[-n] selection", false },
+	{ "bounce", verb_bounce, "[-nq] [--text text] [--status code] selection", false },
+	{ "reroute", verb_reroute, "[-nq] --to-nexthop hop [--to-transport name] | --reset  selection", false },
+	{ "pause", verb_pause, "[-jq] [--domain | --nexthop | --transport pattern | --all [--for time] [--reason text]]", false },
+	{ "resume", verb_resume, "[-q] --domain | --nexthop | --transport pattern | --all", false },
 };
 
 /* What it is called by may say what to do. */

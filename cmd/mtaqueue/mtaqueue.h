@@ -36,6 +36,10 @@ int verb_release(struct app *app, int argc, char **argv);
 int verb_requeue(struct app *app, int argc, char **argv);
 int verb_delete(struct app *app, int argc, char **argv);
 int verb_undelete(struct app *app, int argc, char **argv);
+int verb_bounce(struct app *app, int argc, char **argv);
+int verb_reroute(struct app *app, int argc, char **argv);
+int verb_pause(struct app *app, int argc, char **argv);
+int verb_resume(struct app *app, int argc, char **argv);
 
 /* Prints what was wrong, if anything, and the usage line; ends with EX_USAGE. */
 void usage(const struct app *app, const char *fmt, ...) __attribute__((format(printf, 2, 3), noreturn));

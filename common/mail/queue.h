@@ -71,6 +71,10 @@ uint64_t queue_write_size(const struct queue_writer *w);
  * 0: it may be acknowledged. -1 with err: nothing is left. Frees w either way. */
 int queue_write_commit(struct queue_writer **w, enum queue_name where, char id[QUEUE_ID_MAX + 1], struct buf *err);
 void queue_write_abort(struct queue_writer **w);
+/* Instead of queue_write_commit, for a message that is there already (e->id was its ID) and that nobody else works on: the new
+ * file is made durable in queue/tmp and then takes the place of the old one in 'where' by rename, so that a crash leaves one of
+ * the two. 0, or -1 with err. Frees w either way. */
+int queue_write_replace(struct queue_writer **w, enum queue_name where, struct buf *err);
 
 /* Opens a queue file: only a regular file with one link, no symbolic link, owner as the directory's. Descriptor, or -1 with
  * errno (ENOENT: not there; ELOOP, EINVAL: not a queue file). rw: for queue_mark. */

@@ -18,6 +18,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -414,6 +415,53 @@ queue_write_commit(struct queue_writer **wp, enum queue_name where, char id[QUEU
 	} else {
 		strcpy(id, w->id);
 	}
+	release(w);
+	errno = saved;
+	return saved ? -1 : 0;
+}
+
+/* 0 durable. -1: *what says at which step; unless that is the last one, the file there is the old one. */
+static int
+replace(struct queue_writer *w, enum queue_name where, const char **what)
+{
+	int tmp = w->q->tmp >= 0 ? w->q->tmp : w->q->fd[QUEUE_INCOMING];
+	char name[sizeof w->temp];
+
+	*what = "write";
+	if (w->saved_errno)
+		return failed(w);
+	if (finish_content(w) < 0)
+		return -1;
+	if (file_sync(w->fd, -1) < 0)
+		return failed(w);
+	if (!*w->temp) { /* only what has a name can be renamed over another */
+		snprintf(name, sizeof name, ".new.%s", w->id);
+		(void)unlinkat(tmp, name, 0);
+		if (file_link(w->fd, tmp, "", tmp, name) < 0)
+			return failed(w);
+		memcpy(w->temp, name, sizeof name);
+	}
+	*what = "replace";
+	if (renameat(tmp, w->temp, w->q->fd[where], w->id) < 0)
+		return failed(w);
+	*w->temp = '\0';
+	*what = "sync";
+	return file_sync(w->fd, w->q->fd[where]) < 0 ? failed(w) : 0;
+}
+
+int
+queue_write_replace(struct queue_writer **wp, enum queue_name where, struct buf *err)
+{
+	struct queue_writer *w = *wp;
+	const char *what;
+	int saved = 0;
+
+	*wp = NULL;
+	if (replace(w, where, &what) < 0) {
+		saved = w->saved_errno;
+		buf_addf(err, "%s %s/%s/%s: %s", what, w->q->dir, queue_names[where], w->id, strerror(saved));
+	}
+	drop_temp(w);
 	release(w);
 	errno = saved;
 	return saved ? -1 : 0;
