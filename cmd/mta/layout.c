@@ -142,7 +142,8 @@ layout_check(struct config *c, bool fix, void (*warn)(const char *))
 {
 	static const struct { const char *name; mode_t mode; bool owned; } dirs[] = {
 		{ "", 0755, false }, { "/incoming", 0700, true }, { "/active", 0700, true }, { "/deferred", 0700, true },
-		{ "/hold", 0700, true }, { "/corrupt", 0700, true }, { "/defer", 0700, true }, { "/tmp", 0700, true }, { "/trash", 0700, true },
+		{ "/hold", 0700, true }, { "/corrupt", 0700, true }, { "/defer", 0700, true }, { "/tmp", 0700, true },
+		{ "/trash", 0700, true }, { "/state", 0755, true },
 		{ "/pid", 0755, false }, { "/public", 0755, false }, { "/private", 0700, true },
 	};
 	struct layout l = { .c = c, .fix = fix, .warn = warn };

@@ -2,6 +2,7 @@
  * Copyright (c) 2026 The mtakit authors */
 /* A message as one JSON object on one line (RFC 8259; JSON lines). The names that Postfix's postqueue -j has are used
  * as it uses them, the others are ours: mtaqueue(5). */
+#include "pause.h"
 #include "print.h"
 
 #include "syntax/address.h"
@@ -88,6 +89,8 @@ json_rcpts(struct item *it)
 			member("dsn", why->dsn);
 			printf(", \"last_attempt\": %" PRId64, why->time);
 		}
+		if (r->status == 'T' && pause_of(it->app, r->addr))
+			printf(", \"paused\": true");
 		if (*r->params)
 			json_params("options", r->params);
 		putchar('}');

@@ -2,6 +2,7 @@
  * Copyright (c) 2026 The mtakit authors */
 /* mtaqueue list, and mailq's form of it. Streams: a message is printed when it is found, and forgotten. */
 #include "mtaqueue.h"
+#include "pause.h"
 #include "print.h"
 #include "select.h"
 
@@ -113,6 +114,8 @@ verb_list(struct app *app, int argc, char **argv)
 	l.now = s.now;
 	status = select_run(&s, print, &l);
 	print_total(&l, everything);
+	if (l.form == TABLE)
+		pause_print(app);
 	select_free(&s);
 	return status == EX_NOINPUT && everything ? EX_OK : status;
 }

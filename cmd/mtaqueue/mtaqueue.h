@@ -9,11 +9,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct pauses;
+
 struct app {
 	struct config *config;
 	struct queue queue;
 	const char *verb;         /* for usage messages */
 	const char *usage;        /* its line of options */
+	struct pauses *pauses;    /* see pause.h */
 };
 
 /* One verb, or one of the compatibility names. Returns the exit status. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC
  * Copyright (c) 2026 The mtakit authors */
 /* Messages in print: a table for people, Postfix's mailq for scripts that read that, a format of the caller's own. */
+#include "pause.h"
 #include "print.h"
 
 #include "base/clock.h"
@@ -81,6 +82,7 @@ static void
 table_rcpts(struct item *it, bool verbose)
 {
 	size_t shown = 0, left = it->e.todo;
+	const struct pause_rule *rule;
 
 	for (size_t i = 0; i < it->e.rcpts; i++) {
 		const struct queue_rcpt *r = &it->e.rcpt[i];
@@ -96,7 +98,10 @@ table_rcpts(struct item *it, bool verbose)
 		left--;
 		why = item_reason(it, r->addr);
 		printf("%49s%s", "", clean(r->addr));
-		if (why)
+		rule = pause_of(it->app, r->addr);
+		if (rule)
+			printf(": paused%s%s", *rule->reason ? ": " : "", clean(rule->reason));
+		else if (why)
 			printf(": %s %s", why->dsn, clean(why->text));
 		putchar('\n');
 	}

@@ -4,6 +4,8 @@
  * Postfix's qshape shows, and more); for people, as JSON lines, or as metrics for Prometheus. One pass over the queue;
  * memory for each different key, not for each message. */
 #include "group.h"
+#include "metrics.h"
+#include "pause.h"
 #include "print.h"
 
 #include "base/num.h"
@@ -157,12 +159,14 @@ print_prometheus(struct group **list, size_t n)
 	};
 
 	for (size_t k = 0; k < sizeof rows / sizeof rows[0]; k++) {
-		printf("# HELP %s %s\n# TYPE %s gauge\n", rows[k].name, rows[k].help, rows[k].name);
+		metrics_family(rows[k].name, "gauge", rows[k].help);
 		for (size_t i = 0; i < n; i++) {
 			const struct group *g = list[i];
 			uint64_t values[] = { g->messages, g->rcpts, g->bytes, (uint64_t)g->oldest };
 
-			printf("%s{queue=\"%s\"} %" PRIu64 "\n", rows[k].name, g->key, values[k]);
+			printf("%s{queue=", rows[k].name);
+			metrics_label(g->key);
+			printf("} %" PRIu64 "\n", values[k]);
 		}
 	}
 }
@@ -174,10 +178,12 @@ print_prometheus_reasons(struct groups *g)
 	size_t n;
 	struct group **list = groups_sorted(g, &n);
 
-	puts("# HELP mta_queue_deferred_recipients Recipients in deferred by the status code of the last attempt.\n"
-	    "# TYPE mta_queue_deferred_recipients gauge");
-	for (size_t i = 0; i < n; i++)
-		printf("mta_queue_deferred_recipients{status=\"%s\"} %" PRIu64 "\n", list[i]->key, list[i]->rcpts);
+	metrics_family("mta_queue_deferred_recipients", "gauge", "Recipients in deferred by the status code of the last attempt.");
+	for (size_t i = 0; i < n; i++) {
+		fputs("mta_queue_deferred_recipients{status=", stdout);
+		metrics_label(list[i]->key);
+		printf("} %" PRIu64 "\n", list[i]->rcpts);
+	}
 	free(list);
 }
 
@@ -213,6 +219,7 @@ run_prometheus(struct stats *s, struct selection *sel)
 	list = groups_sorted(&s->groups, &n);
 	print_prometheus(list, n);
 	print_prometheus_reasons(&p.reasons);
+	metrics_deliveries(sel->app);
 	free(list);
 	groups_free(&p.reasons);
 	return status == EX_NOINPUT ? EX_OK : status;
@@ -247,6 +254,8 @@ verb_stat(struct app *app, int argc, char **argv)
 			print_json_rows(&s, list, n);
 		else
 			print_text(&s, list, n, groups_total(&s.groups));
+		if (!s.json)
+			pause_print(app);
 		free(list);
 	}
 	groups_free(&s.groups);

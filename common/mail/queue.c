@@ -112,6 +112,16 @@ queue_close(struct queue *q)
 }
 
 int
+queue_state_make(struct queue *q)
+{
+	if (mkdirat(q->top, "state", 0755) < 0)
+		return errno == EEXIST ? 0 : -1;
+	if (q->chown)
+		(void)!fchownat(q->top, "state", q->owner, q->group, AT_SYMLINK_NOFOLLOW);
+	return 0;
+}
+
+int
 queue_open_file(struct queue *q, enum queue_name where, const char *id, bool rw)
 {
 	/* O_NONBLOCK: opening a FIFO that somebody put here must not wait for its other end */

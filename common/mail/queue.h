@@ -31,6 +31,8 @@ struct queue {
 /* Opens the directories; create makes those that are missing (0700, 0755 for the top). 0, -1 with err. */
 int queue_open(struct queue *q, const char *dir, bool create, struct buf *err);
 void queue_close(struct queue *q);
+/* Makes queue/state (pauses, counters: not messages) where it is not there. 0 or -1 with errno. */
+int queue_state_make(struct queue *q);
 
 /* A new ID: time in microseconds and 40 random bits, in an alphabet without vowels that sorts as ASCII: 17 characters. */
 void queue_id_new(char id[QUEUE_ID_MAX + 1]);
