@@ -82,6 +82,7 @@ struct dest *dest_get(const struct route *r);
 /* Gives one more recipient of m to d; the jobs are put in line by dest_enqueue at the end of the portion. */
 void dest_add(struct dest *d, struct message *m, struct rcpt *r);
 struct park *dest_enqueue(struct message *m); /* not NULL: there are too many; m is to be let go and its ID put there */
+bool dest_withdraw(struct message *m);       /* recipients that wait and are paused are taken out of m's jobs; true: there were any */
 void dest_forget(struct message *m);         /* m's waiting jobs are dropped */
 void dest_flush(struct dest *d, int64_t asked);      /* ends a pause that began before that time */
 /* Starts what can be started. */

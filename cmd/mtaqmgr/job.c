@@ -7,6 +7,7 @@
 #include "command.h"
 #include "manager.h"
 #include "oneshot.h"
+#include "pausing.h"
 #include "park.h"
 #include "result.h"
 
@@ -328,6 +329,46 @@ dest_run(void)
 		}
 	}
 	return false;
+}
+
+/* Takes those of a waiting job's recipients out that are paused. */
+static bool
+withdraw(struct job *j)
+{
+	const struct pause_rule *rule;
+	size_t left = 0, had = j->n;
+
+	for (size_t i = 0; i < had; i++) {
+		rule = pausing_of(j->rcpt[i]->q->addr, j->d->nexthop, j->d->t->name);
+		if (rule)
+			pausing_set(j->m, j->rcpt[i], rule);
+		else
+			j->rcpt[left++] = j->rcpt[i];
+	}
+	j->n = j->left = left;
+	return left < had;
+}
+
+bool
+dest_withdraw(struct message *m)
+{
+	struct job *next;
+	bool any = false;
+
+	for (struct job *j = m->jobs; j; j = next) {
+		struct dest *d = j->d;
+
+		next = j->next;
+		if (!j->node.at || !withdraw(j))
+			continue;
+		any = true;
+		if (j->n)
+			continue;
+		heap_remove(&d->jobs, &j->node);
+		job_free(j);
+		dest_update(d);
+	}
+	return any;
 }
 
 void

@@ -14,7 +14,7 @@
 #include <sysexits.h>
 
 #define EVENTS 64
-#define WORKS 8
+#define WORKS 12
 #define LONGEST_SLEEP 60000       /* ms: a wall clock that was set is noticed within a minute */
 
 static int epoll = -1;

@@ -8,6 +8,7 @@
 #include "manager.h"
 #include "park.h"
 #include "resolve.h"
+#include "scan.h"
 #include "settle.h"
 #include "wait.h"
 
@@ -44,6 +45,28 @@ size_t
 message_count(void)
 {
 	return active ? strmap_count(active) : 0;
+}
+
+static void
+collect(const char *id, void *value, void *arg)
+{
+	struct message ***next = arg;
+
+	(void)id;
+	*(*next)++ = value;
+}
+
+void
+message_each(void (*f)(struct message *m))
+{
+	size_t n = message_count();
+	struct message **all = mem_array(n + 1, sizeof *all), **next = all;
+
+	if (active)
+		strmap_each(active, collect, &next);
+	for (size_t i = 0; i < n; i++)
+		f(all[i]);
+	free(all);
 }
 
 /* How many files may stay open for messages that wait for their turn: half of what the system lets us have. */
@@ -157,6 +180,8 @@ free_portion(struct message *m)
 static void
 message_free(struct message *m)
 {
+	if (m->returned)
+		scan_again(m->id);
 	free_portion(m);
 	close_files(m);
 	queue_envelope_free(&m->e);
@@ -293,8 +318,11 @@ message_take(const char *id, enum queue_name from, bool is_new, int64_t flushed)
 
 	if (!active)
 		init();
-	if (strmap_get(active, id))
+	m = strmap_get(active, id);
+	if (m) { /* once we have let it go, what came back is taken */
+		m->returned |= from == QUEUE_INCOMING;
 		return TAKEN;
+	}
 	fd = queue_open_file(&manager.queue, from, id, false);
 	if (fd < 0)
 		return not_opened(id, from);

@@ -13,7 +13,7 @@
 
 struct job;
 
-enum rcpt_state { RCPT_OPEN, RCPT_SENT, RCPT_DEFERRED, RCPT_BOUNCED };
+enum rcpt_state { RCPT_OPEN, RCPT_SENT, RCPT_DEFERRED, RCPT_BOUNCED, RCPT_PAUSED };
 
 struct rcpt {
 	struct queue_rcpt *q;     /* in the envelope */
@@ -30,10 +30,13 @@ struct message {
 	size_t open;              /* recipients of this portion without a result */
 	size_t running;           /* jobs under way */
 	size_t deferred;          /* recipients of earlier portions that must be tried again */
+	size_t paused;            /* recipients, of all portions, that wait by a pause: see pausing.h */
+	int64_t paused_until;     /* seconds since 1970: when the first of these pauses ends; 0: none does */
 	bool more;                /* the file holds recipients beyond this portion */
 	bool again;               /* not known to be new: there may be reasons of earlier attempts */
 	bool unparked;            /* has waited in a park: see park.h */
 	bool gone;                /* its file is no longer in active/ */
+	bool returned;            /* somebody has put it into incoming/ while we were at it */
 	int64_t flushed;          /* monotonic time when an administrator asked for an attempt; 0: nobody did */
 	int64_t active_at;        /* wall clock, microseconds: when it was taken */
 	int fd;                   /* read only; -1 while it is closed */
@@ -49,6 +52,8 @@ bool message_room(void);          /* another one may be taken */
 size_t message_count(void);
 /* Takes a message from queue 'from' (QUEUE_ACTIVE: it was taken before, and parked): TAKEN also when it is not there, not yet due, or no message. */
 enum take message_take(const char *id, enum queue_name from, bool is_new, int64_t flushed);
+/* Calls f for each message in memory; f may free that message. */
+void message_each(void (*f)(struct message *m));
 /* The file, opened when it is not; -1: it is gone, or (errno other than ENOENT) cannot be opened now. */
 int message_fd(struct message *m);
 bool message_there(struct message *m);       /* its file is in active/ still, as far as we know */

@@ -3,6 +3,7 @@
 /* mtaqmgr: the queue manager (mtaqmgr(8)). Takes messages from the queue, routes recipients, runs agents, tries again,
  * gives up with a report. Started as root it is two processes: parent.c, and the rest as mail_owner. */
 #include "agents.h"
+#include "counting.h"
 #include "dest.h"
 #include "loop.h"
 #include "manager.h"
@@ -11,6 +12,7 @@
 #include "park.h"
 #include "scan.h"
 #include "starter.h"
+#include "tidy.h"
 
 #include "mail/config.h"
 #include "mail/log.h"
@@ -173,6 +175,8 @@ manage(struct config *c, int parent)
 	starter_open(parent);
 	scan_open();
 	loop_work(park_work);
+	counting_open();
+	tidy_open();
 	loop_work(dest_run);
 	loop_work(dest_drain);
 	loop_work(stop_work);
@@ -180,6 +184,7 @@ manage(struct config *c, int parent)
 	server_notify("READY=1");
 	log_batch(true);
 	loop_run();
+	counting_close();
 	log_batch(false);
 	log_info("stopped: %zu messages are left in the active queue", message_count());
 	return EX_OK;

@@ -5,10 +5,12 @@
 
 #include "dest.h"
 #include "manager.h"
+#include "pausing.h"
 #include "result.h"
 
 #include "mail/config.h"
 #include "mail/route.h"
+#include "syntax/envelope.h"
 
 #include <string.h>
 
@@ -69,20 +71,45 @@ held_back(const struct message *m, const char *transport)
 	return false;
 }
 
-static void
-resolve(struct message *m, struct rcpt *r)
+/* mtaqueue reroute: the opt line of the message says where all of it goes, whatever the tables say. */
+static bool
+by_hand(const struct message *m)
 {
-	int found;
+	size_t n = strlen(m->e.opt);
+	const char *why;
+
+	if (!strstr(m->e.opt, "transport="))
+		return false;
+	buf_clear(&route.transport);
+	buf_clear(&route.nexthop);
+	buf_clear(&route.user);
+	buf_clear(&route.mailbox);
+	buf_clear(&route.home);
+	route.class = ROUTE_DEFAULT;
+	route.uid = (uid_t)-1;
+	route.gid = (gid_t)-1;
+	return envelope_param(m->e.opt, n, "transport", &route.transport, &why) > 0 && route.transport.len &&
+	    envelope_param(m->e.opt, n, "nexthop", &route.nexthop, &why) >= 0;
+}
+
+static void
+resolve(struct message *m, struct rcpt *r, bool resolved)
+{
+	const struct pause_rule *rule;
+	int found = 1;
 
 	buf_clear(&text);
 	buf_clear(&err);
-	found = route_resolve(manager.routes, r->q->addr, &route, &text, &err);
+	if (!resolved)
+		found = route_resolve(manager.routes, r->q->addr, &route, &text, &err);
 	if (found < 0)
 		result_set(m, r, "error", 0, AGENT_DEFERRED, "4.3.0", NULL, NULL, err.data);
 	else if (found == 0)
 		result_set(m, r, "error", 0, AGENT_BOUNCED, "5.1.1", NULL, NULL, text.data);
 	else if (built_in(m, r))
 		return;
+	else if ((rule = pausing_of(r->q->addr, route.nexthop.data, route.transport.data)) != NULL)
+		pausing_set(m, r, rule);
 	else if (held_back(m, route.transport.data))
 		result_set(m, r, route.transport.data, 0, AGENT_DEFERRED, "4.3.2", NULL, NULL, "deferred transport");
 	else
@@ -92,9 +119,12 @@ resolve(struct message *m, struct rcpt *r)
 struct park *
 resolve_portion(struct message *m)
 {
+	bool resolved;
+
 	if (!route.transport.max)
 		route_init(&route);
+	resolved = by_hand(m);
 	for (size_t i = 0; i < m->e.rcpts; i++)
-		resolve(m, &m->rcpt[i]);
+		resolve(m, &m->rcpt[i], resolved);
 	return dest_enqueue(m);
 }

@@ -3,6 +3,8 @@
 /* See result.h. The log line has Postfix's shape, so that the programs that read such logs can. */
 #include "result.h"
 
+#include "counting.h"
+
 #include "mail/log.h"
 
 #include "base/clock.h"
@@ -64,6 +66,7 @@ result_set(struct message *m, struct rcpt *r, const char *transport, int64_t sta
 	if (r->state != RCPT_OPEN)
 		return;
 	log_result(m, r, transport, started, status, dsn, relay, delays, text);
+	counting_add(transport, status, clock_real() - m->e.time);
 	r->state = status == AGENT_SENT ? RCPT_SENT : status == AGENT_DEFERRED ? RCPT_DEFERRED : RCPT_BOUNCED;
 	m->open--;
 	if (status == AGENT_SENT)

@@ -7,6 +7,7 @@
 #include "loop.h"
 #include "manager.h"
 #include "message.h"
+#include "pausing.h"
 #include "settle.h"
 #include "wait.h"
 
@@ -42,6 +43,7 @@ static struct arrival *ring;
 static size_t ring_first, ring_n, ring_cap;
 static bool newest;               /* the next one taken is the newest */
 static struct watch notify;
+static int state_wd = -1;         /* queue/state: somebody pauses or resumes */
 static DIR *incoming, *deferred;
 static bool incoming_again;
 static struct timer due_timer, rescan_timer, retry_timer;
@@ -91,6 +93,7 @@ notify_ready(struct watch *w)
 	static union { struct inotify_event event; char data[65536]; } in;
 	ssize_t n = read(w->fd, in.data, sizeof in.data);
 	int64_t now = clock_mono();
+	bool pauses_changed = false;
 
 	if (n < 0)
 		return;
@@ -99,10 +102,21 @@ notify_ready(struct watch *w)
 
 		p += sizeof *e + e->len;
 		if (e->mask & IN_Q_OVERFLOW)
-			incoming_again = true;
+			incoming_again = pauses_changed = true;
+		else if (e->wd == state_wd)
+			pauses_changed |= e->len && strcmp(e->name, PAUSES_FILE) == 0;
 		else if (e->len && envelope_id_ok(e->name, strlen(e->name)))
 			arrival_add(e->name, (e->mask & IN_CREATE) != 0, e->mask & IN_MOVED_TO ? now : 0);
 	}
+	if (pauses_changed) /* before any of these messages is taken */
+		pausing_changed();
+}
+
+void
+scan_again(const char *id)
+{
+	arrival_add(id, false, clock_mono());
+	timer_set(&due_timer, clock_mono()); /* without a sleep before */
 }
 
 static DIR *
@@ -285,7 +299,14 @@ scan_open(void)
 	notify.fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
 	if (notify.fd < 0 || inotify_add_watch(notify.fd, path.data, IN_CREATE | IN_MOVED_TO | IN_ONLYDIR) < 0)
 		msg_die(EX_OSERR, "watch %s: %s", path.data, strerror(errno));
+	buf_clear(&path);
+	buf_addf(&path, "%s/state", manager.queue.dir);
+	if (queue_state_make(&manager.queue) == 0)
+		state_wd = inotify_add_watch(notify.fd, path.data, IN_MOVED_TO | IN_DELETE | IN_ONLYDIR);
+	if (state_wd < 0)
+		log_warn("watch %s: %s; pauses are read at the start only", path.data, strerror(errno));
 	buf_free(&path);
+	pausing_open();
 	notify.ready = notify_ready;
 	loop_watch(&notify);
 	due_timer.fire = wake;

@@ -10,4 +10,6 @@
 void scan_open(void);
 /* All directories have been read, and nothing is there to be taken now. */
 bool scan_nothing_due(void);
+/* A message that stands in incoming/ again. */
+void scan_again(const char *id);
 #endif

@@ -83,9 +83,9 @@ write_reasons(struct message *m)
 	for (size_t i = 0; i < m->e.rcpts; i++) {
 		struct rcpt *r = &m->rcpt[i];
 
+		m->deferred += r->state == RCPT_DEFERRED || r->state == RCPT_PAUSED;
 		if (r->state != RCPT_DEFERRED)
 			continue;
-		m->deferred++;
 		queue_defer_format(&b, now, r->q->addr, r->dsn, r->text);
 	}
 	if (b.len && queue_defer_append(&manager.queue, m->id, b.data, b.len) < 0)
@@ -161,13 +161,15 @@ remove_message(struct message *m)
 static int64_t
 next_attempt(const struct message *m)
 {
-	int64_t wait = age_of(m);
+	int64_t wait = age_of(m), now = clock_real() / 1000000;
 
-	if (wait < manager.minimal_backoff)
+	if (m->paused && m->paused == m->deferred) /* nothing was tried: until the end of the pause */
+		wait = m->paused_until > now ? m->paused_until - now : INT64_MAX;
+	else if (wait < manager.minimal_backoff)
 		wait = manager.minimal_backoff;
 	if (wait > manager.maximal_backoff)
 		wait = manager.maximal_backoff;
-	return clock_real() / 1000000 + wait;
+	return now + wait;
 }
 
 static void

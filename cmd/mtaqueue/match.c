@@ -34,6 +34,7 @@ any(const struct patterns *p, const char *text, bool part)
 {
 	for (size_t i = 0; i < p->n; i++) {
 		if (part && !wild(p->text[i]) ? strcasestr(text, p->text[i]) != NULL :
+		    strcasecmp(p->text[i], text) == 0 || /* "[192.0.2.1]:25" is a next hop as well as a pattern */
 		    fnmatch(p->text[i], text, FNM_CASEFOLD) == 0)
 			return true;
 	}

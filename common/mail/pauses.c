@@ -169,7 +169,9 @@ pauses_match(const struct pauses *p, int64_t now, const char *domain, const char
 
 		if (rule->until && rule->until <= now)
 			continue;
-		if (rule->kind == PAUSE_ALL || fnmatch(rule->pattern, text[rule->kind], FNM_CASEFOLD) == 0)
+		/* "[192.0.2.1]:25" is a next hop as well as a pattern */
+		if (rule->kind == PAUSE_ALL || strcasecmp(rule->pattern, text[rule->kind]) == 0 ||
+		    fnmatch(rule->pattern, text[rule->kind], FNM_CASEFOLD) == 0)
 			return rule;
 	}
 	return NULL;
