@@ -15,7 +15,7 @@ say() { printf '%-66s %12s %s\n' "$1" "$2" "$3"; }
 mta_setup "default_transport=smtp:[127.0.0.1]:1" 'minimal_backoff_time=4000' 'maximal_backoff_time=8000'
 mta_start; empty=$(rss); mta_stop
 note "$(nproc) cores, $(df -T "$W" | awk 'NR == 2 { print $2 }'); $COUNT messages in deferred/, with their reasons, 1,000 destinations"
-t=$(now); "$B/t/mkqueue" "$W/mta/queue" "$COUNT" invalid 36000 || exit 1
+t=$(now); "$B/t/mkqueue" "$W/mta/queue" "$COUNT" invalid 7000 || exit 1
 say 'queue files made (not synced)' "$(since "$t")" s
 sync
 [ ! -w /proc/sys/vm/drop_caches ] || echo 2 >/proc/sys/vm/drop_caches
