@@ -63,7 +63,9 @@ test: deps
 	@MTA_BUILD=$(CURDIR)/$O $(PROVE) $(T)
 T = --exec '' $(UNITS:%=$O/t/unit/%) $(wildcard t/*.t)
 
-test-long: test
+test-long:
+	@sh t/deps.sh build test dev
+	@$(MAKE) -s test
 	@MTA_BUILD=$(CURDIR)/$O prove --exec '' $(wildcard t/long/*.t)
 
 demo:
@@ -75,7 +77,8 @@ bench bench-queue: deps
 	@$(MAKE) -j$(JOBS) test-build
 	@MTA_BUILD=$(CURDIR)/$O sh t/bench/$@.sh
 
-fuzz: deps
+fuzz:
+	@sh t/deps.sh build dev
 	@$(MAKE) -j$(JOBS) $(FUZZERS:%=build-fuzz/%)
 	@set -e; for f in $(FUZZERS); do mkdir -p build-fuzz/corpus/$$f; echo "== $$f"; \
 	  build-fuzz/$$f -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=1024 -print_final_stats=1 \

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: ISC
 # Copyright (c) 2026 The mtakit authors
 #
-# deps.sh [build] [test] - install what is missing of the packages that mtakit is built with, and of
+# deps.sh [build] [test] [dev] - install what is missing of the packages that mtakit is built with, and of
 # the programs that its tests talk to. Does nothing when nothing is missing. Build packages are
 # required; a test peer that cannot be installed only makes its tests skip.
 set -u
@@ -12,12 +12,15 @@ TEST='postfix dovecot-core dovecot-pop3d dovecot-lmtpd swaks curl msmtp mpop fet
 	libsasl2-modules openbsd-inetd ucspi-tcp procmail maildrop knot dnsmasq-base bsd-mailx mandoc strace
 	netcat-openbsd socat jq git binutils procps util-linux libio-socket-ssl-perl pflogsumm iproute2'
 
+DEV='clang libclang-rt-14-dev cppcheck shellcheck clang-tidy e2fsprogs xfsprogs faketime' # fuzz, lint, test-long
+
 list=
 for set in "${@:-build}"; do
 	case $set in
 	build) list="$list $BUILD" ;;
 	test) list="$list $TEST" ;;
-	*) echo "usage: deps.sh [build] [test]" >&2; exit 64 ;;
+	dev) list="$list $DEV" ;;
+	*) echo "usage: deps.sh [build] [test] [dev]" >&2; exit 64 ;;
 	esac
 done
 
