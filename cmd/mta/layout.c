@@ -115,6 +115,19 @@ find_owner(struct layout *l)
 	return 0;
 }
 
+/* mtaauth becomes this user. */
+static void
+check_auth_user(struct layout *l)
+{
+	const char *name = config_str(l->c, "auth_user"), *where = config_where(l->c, "auth_user");
+
+	if (geteuid() != 0 || !strstr(config_str(l->c, "services"), "auth") || getpwnam(name))
+		return;
+	say(l, "error: %s%sauth_user: there is no user \"%s\" (make one: useradd --system --home-dir / --shell /usr/sbin/nologin %s)",
+	    where ? where : "", where ? ": " : "", name, name);
+	l->errors++;
+}
+
 /* An empty maillog_file that mail_owner may write. */
 static void
 check_log(struct layout *l)
@@ -156,6 +169,7 @@ layout_check(struct config *c, bool fix, void (*warn)(const char *))
 	}
 	if (find_owner(&l) < 0)
 		return l.errors;
+	check_auth_user(&l);
 	make_parents(&l, top);
 	for (size_t i = 0; i < sizeof dirs / sizeof *dirs; i++) {
 		buf_clear(&path);

@@ -223,6 +223,30 @@ do_verb(const struct options *o, struct config *c, const char *verb)
 	program_usage(o->usage, "\"%s\" is no command", verb);
 }
 
+static void
+warn_problem(void *arg, const char *text)
+{
+	(void)arg;
+	msg_warn("warning: %s", text);
+}
+
+/* A system that runs can be ended and looked at whatever has become of its main.cf. */
+static struct config *
+open_config(const struct options *o, const char *verb)
+{
+	static const char *const lenient[] = { "stop", "abort", "status" };
+	struct config *c;
+
+	for (size_t i = 0; i < sizeof lenient / sizeof *lenient; i++)
+		if (strcmp(verb, lenient[i]) == 0) {
+			c = config_open_all(o->config.dir, o->config.overrides, warn_problem, NULL);
+			if (!c)
+				exit(EX_CONFIG);
+			return c;
+		}
+	return config_from_options(&o->config);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -250,7 +274,7 @@ main(int argc, char **argv)
 	}
 	if (argc - optind != 1)
 		program_usage(o.usage, argc == optind ? "no command given" : "one command at a time");
-	c = config_from_options(&o.config);
+	c = open_config(&o, argv[optind]);
 	/* absolute: the supervisor works in / */
 	o.config.dir = dir = mem_strdup(config_dir(c));
 	r = do_verb(&o, c, argv[optind]);

@@ -203,6 +203,8 @@ second_pass(void *arg, const struct maincf_entry *e, const char *where)
 		unknown_name(p->k, where, e->name);
 	else if (row && !*row->programs && *row->help)
 		check_say(p->k, false, where, "%s: has no effect. %s", e->name, row->help);
+	else if (row && param_unread(row->name))
+		check_say(p->k, false, where, "%s: this version does nothing with it", e->name);
 	if (!row || row->type != PARAM_RAW)
 		check_references(p->k, where, e->name, e->value);
 	if (row && (row->type == PARAM_RAW || config_expand(p->k->c, e->value, NULL, NULL, &value, &err) == 0))

@@ -7,7 +7,9 @@
 #include "syntax/maincf.h"
 
 #include <pwd.h>
+#include <errno.h>
 #include <string.h>
+#include <unistd.h>
 #include <strings.h>
 
 /* Where name is set; for a default the file as a whole. */
@@ -130,9 +132,37 @@ check_tls(struct check *k)
 		check_say(k, true, where_of(k, "smtpd_tls_security_level"), "smtpd_tls_security_level: \"%s\" needs smtpd_tls_cert_file", level);
 }
 
+/* mtapop does not start with a certificate that is not there. */
+static void
+check_pop_tls(struct check *k)
+{
+	const char *services = config_str(k->c, "services"), *file = config_str(k->c, "ssl_cert_file");
+
+	if (*file == '<')
+		file++;
+	if (!*file || config_bool(k->c, "ssl_disable") || (!has_word(services, "pop3") && !has_word(services, "pop3s")))
+		return;
+	if (access(file, F_OK) < 0 && errno != EACCES)
+		check_say(k, true, where_of(k, "ssl_cert"), "ssl_cert: %s: %s: the services pop3 and pop3s cannot start", file, strerror(errno));
+}
+
+/* These are looked up to know which addresses exist. */
+static void
+check_aliases(struct check *k)
+{
+	static const char *const names[] = { "alias_maps", "virtual_alias_maps" };
+
+	for (size_t i = 0; i < 2; i++)
+		if (config_where(k->c, names[i]) && *config_str(k->c, names[i]))
+			check_say(k, false, config_where(k->c, names[i]),
+			    "%s: this version does not expand aliases: mail for addresses that are in it alone waits in the queue", names[i]);
+}
+
 void
 check_whole(struct check *k)
 {
+	check_pop_tls(k);
+	check_aliases(k);
 	check_names(k);
 	check_classes(k);
 	check_relay(k);

@@ -110,9 +110,11 @@ run(const struct options *o, char *const *words)
 	}
 	if (words[0] && strcmp(words[0], "init") == 0)
 		return do_init(o, words + 1);
-	if (words[0] && !words[1] && strcmp(words[0], "check") == 0)
+	if (words[0] && words[1] && (strcmp(words[0], "check") == 0 || strcmp(words[0], "manual") == 0))
+		program_usage(usage_text, "%s takes no arguments", words[0]);
+	if (words[0] && strcmp(words[0], "check") == 0)
 		return check_all(&o->config);
-	if (words[0] && !words[1] && strcmp(words[0], "manual") == 0) {
+	if (words[0] && strcmp(words[0], "manual") == 0) {
 		print_manual();
 		return EX_OK;
 	}

@@ -40,6 +40,9 @@ void check_whole(struct check *k);
 /* restrictions.c: the lists of smtpd_..._restrictions. */
 void check_restrictions(struct check *k, const char *where, const char *name, const char *value);
 
+/* unread.c: whether no program of this version acts on the known parameter. */
+bool param_unread(const char *name);
+
 /* nearest.c: the word of a set that is nearest to a mistyped one. Call nearest_try with each, then nearest_word: NULL when
  * none is near enough to be meant. */
 struct nearest { const char *mistyped; const char *best; size_t distance; };

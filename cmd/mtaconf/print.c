@@ -136,6 +136,8 @@ print_manual(void)
 		printf(".It Va %s Pq %s\n", p->name, type_text(p));
 		print_mdoc(p->help);
 		printf("\n");
+		if (param_unread(p->name))
+			printf("(This version does nothing with it.)\n");
 		print_default(p);
 	}
 	printf(".El\n.Ss Known and without effect\n"

@@ -31,6 +31,12 @@ static const char *const known[] = {
 	"check_ccert_access+", "check_sasl_access+", "check_etrn_access+", "check_policy_service+",
 };
 
+/* What mtasmtp evaluates, in these two lists; the others it does not look at yet. Any other name makes it put all mail off
+ * rather than let in what was meant to be refused. */
+static const char *const evaluated[] = { "defer", "defer_unauth_destination", "permit", "permit_auth_destination", "permit_mynetworks",
+	"permit_sasl_authenticated", "reject", "reject_unauth_destination", "reject_unlisted_recipient" };
+static const char *const lists[] = { "smtpd_relay_restrictions", "smtpd_recipient_restrictions" };
+
 enum { KNOWN = sizeof known / sizeof known[0] };
 
 /* The length of the name in an entry of known. */
@@ -85,6 +91,15 @@ unknown(struct check *k, const char *where, const char *name, const char *word)
 	buf_free(&best);
 }
 
+static bool
+one_of(const char *const *list, size_t n, const char *word)
+{
+	for (size_t i = 0; i < n; i++)
+		if (strcmp(list[i], word) == 0)
+			return true;
+	return false;
+}
+
 void
 check_restrictions(struct check *k, const char *where, const char *name, const char *value)
 {
@@ -105,6 +120,8 @@ check_restrictions(struct check *k, const char *where, const char *name, const c
 			unknown(k, where, name, word.data);
 			continue;
 		}
+		if (one_of(lists, 2, name) && !one_of(evaluated, sizeof evaluated / sizeof *evaluated, word.data))
+			check_say(k, true, where, "%s: \"%s\" is not supported by this version: every recipient would get 451 4.3.5", name, word.data);
 		if (ended)
 			check_say(k, false, where, "%s: \"%s\" is never reached after \"%s\"", name, word.data, ended);
 		ended = NULL;

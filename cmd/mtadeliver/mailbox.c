@@ -67,7 +67,7 @@ local_mailbox(struct mailbox *m, struct config *c, struct refusal *no)
 		return refuse(no, AGENT_DEFERRED, "4.3.5",
 		    "delivery to an mbox file is not supported: set home_mailbox = Maildir/");
 	if (m->base.len == 0)
-		return refuse(no, AGENT_DEFERRED, "4.3.5", "the recipient has no home directory");
+		return refuse(no, AGENT_DEFERRED, "4.3.5", "the recipient is no user with a home directory (aliases are not expanded by this version)");
 	return 0;
 }
 

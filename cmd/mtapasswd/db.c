@@ -7,6 +7,7 @@
 #include "mtapasswd.h"
 
 #include <errno.h>
+#include <pwd.h>
 #include <string.h>
 #include <strings.h>
 #include <unistd.h>
@@ -58,8 +59,27 @@ copy_others(struct copy *c, const char *name)
 	return r;
 }
 
+/* A database that root has made is of use only to who may read it. */
+static int
+give_to(const char *name, const char *owner, struct buf *err)
+{
+	struct buf path = BUF_INIT(1 << 16);
+	const struct passwd *pw = getpwnam(owner);
+	int r = -1;
+
+	buf_addf(&path, "%s.tdb", name);
+	if (!pw)
+		buf_addf(err, "%s is made, but auth_user cannot read it: there is no user \"%s\"", path.data, owner);
+	else if (lchown(path.data, pw->pw_uid, pw->pw_gid) < 0)
+		buf_addf(err, "give %s to %s: %s", path.data, owner, strerror(errno));
+	else
+		r = 0;
+	buf_free(&path);
+	return r;
+}
+
 int
-db_edit(const char *name, const char *user, bool create, edit_fn *edit, void *arg, struct buf *err)
+db_edit(const char *name, const char *user, const char *owner, bool create, edit_fn *edit, void *arg, struct buf *err)
 {
 	struct buf old = BUF_INIT(1 << 16), record = BUF_INIT(1 << 16);
 	struct copy c = { .user = user, .old = &old, .err = err };
@@ -81,6 +101,8 @@ db_edit(const char *name, const char *user, bool create, edit_fn *edit, void *ar
 			map_build_abort(&c.b);
 		else
 			r = map_build_commit(&c.b, err);
+		if (r == 0 && fresh && owner && !missing(name))
+			r = give_to(name, owner, err);
 	}
 	explicit_bzero(record.data, record.len);
 	buf_free(&record);

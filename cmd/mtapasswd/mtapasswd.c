@@ -32,6 +32,7 @@ struct options {
 	char *user;
 	struct buf secret;        /* the new password */
 	bool must_exist, must_not_exist;
+	char *owner;              /* whose a new database is: auth_user, when root makes the one that mtaauth reads */
 };
 static const char *const field_names[4] = { "uid", "gid", "home", "mail" };
 
@@ -52,6 +53,8 @@ database(struct options *o)
 			if (strncmp(word, "tdb:", 4) == 0)
 				name = mem_strdup(word + 4);
 		free(list);
+		if (geteuid() == 0)
+			o->owner = mem_strdup(config_str(c, "auth_user"));
 		config_close(&c);
 		if (!name)
 			msg_die(EX_CONFIG, "auth_backends names no tdb: database; name one with -f");
@@ -144,9 +147,10 @@ apply(struct options *o, bool create, edit_fn *edit)
 	char *name = database(o);
 
 	umask(077); /* a database made now is its owner's alone; an existing one keeps its mode */
-	if (db_edit(name, o->user, create, edit, o, &err) < 0)
+	if (db_edit(name, o->user, o->owner, create, edit, o, &err) < 0)
 		msg_die(strncmp(err.data, "no such user", 12) == 0 ? EX_NOUSER : EX_CANTCREAT, "%s", err.data);
 	free(name);
+	free(o->owner);
 	buf_free(&err);
 }
 

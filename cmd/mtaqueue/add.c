@@ -113,7 +113,7 @@ arguments(struct adding *a, int argc, char **argv)
 	while (optind < argc)
 		recipient_argument(a, argv[optind++]);
 	if (!a->from_header && !a->e.rcpts)
-		usage(a->app, "no recipients");
+		usage(a->app, a->e.sender ? "no recipients after the sender" : "no recipients");
 }
 
 /* -t: reads the header, which gives recipients and sender. Leaves in a->data what was read of the body. */

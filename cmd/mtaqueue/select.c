@@ -182,6 +182,14 @@ all_options(const struct verb_options *own)
 	return all;
 }
 
+static const char *
+option_name(const struct option *all, int letter)
+{
+	while (all->name && all->val != letter)
+		all++;
+	return all->name ? all->name : "";
+}
+
 void
 select_parse(struct selection *s, struct app *app, unsigned queues, int argc, char **argv, const struct verb_options *own)
 {
@@ -201,7 +209,7 @@ select_parse(struct selection *s, struct app *app, unsigned queues, int argc, ch
 		else if (letter == 'n' || (letter >= 256 && letter < 1000))
 			select_option(s, letter, optarg);
 		else if (own->option(own->arg, letter, optarg) < 0)
-			usage(app, "option %s: wrong value", argv[optind - 1]);
+			usage(app, "option --%s cannot be \"%s\"", option_name(all, letter), optarg ? optarg : "");
 	}
 	for (int i = optind; i < argc; i++)
 		select_add(s, argv[i]);

@@ -417,20 +417,11 @@ find_mailbox(struct route_maps *m, struct route *r, struct buf *text, struct buf
 	return MAP_FOUND;
 }
 
-int
-route_resolve(struct route_maps *m, const char *address, struct route *r, struct buf *text, struct buf *err)
+static int
+resolve(struct route_maps *m, struct route *r, struct buf *text, struct buf *err)
 {
 	int class;
 
-	buf_clear(&r->transport);
-	buf_clear(&r->nexthop);
-	buf_clear(&r->user);
-	buf_clear(&r->mailbox);
-	buf_clear(&r->home);
-	r->uid = (uid_t)-1;
-	r->gid = (gid_t)-1;
-	if (take_address(m, address, text) < 0)
-		return MAP_ABSENT;
 	class = route_domain(m, m->addr.domain.data, err);
 	if (class < 0)
 		return -1;
@@ -448,4 +439,31 @@ route_resolve(struct route_maps *m, const char *address, struct route *r, struct
 	if (class == ROUTE_VIRTUAL_MAILBOX)
 		return find_mailbox(m, r, text, err);
 	return MAP_FOUND;
+}
+
+int
+route_resolve(struct route_maps *m, const char *address, struct route *r, struct buf *text, struct buf *err)
+{
+	int found;
+
+	buf_clear(&r->transport);
+	buf_clear(&r->nexthop);
+	buf_clear(&r->user);
+	buf_clear(&r->mailbox);
+	buf_clear(&r->home);
+	r->uid = (uid_t)-1;
+	r->gid = (gid_t)-1;
+	if (take_address(m, address, text) < 0)
+		return MAP_ABSENT;
+	found = resolve(m, r, text, err);
+	/* the server has taken the mail because the table has the address: it must not be returned as unknown */
+	if (found == MAP_ABSENT && m->has_virtual_alias) {
+		found = find_address(m, m->virtual_alias, r->class == ROUTE_LOCAL, true, &m->value, err);
+		if (found == MAP_FOUND) {
+			buf_clear(text);
+			buf_addf(err, "%s is in virtual_alias_maps, but this version does not expand aliases", address);
+			found = MAP_ERROR;
+		}
+	}
+	return found;
 }
