@@ -195,6 +195,15 @@ is scalar(grep { /^220/ } @first), 3, '20: three of eight connections are served
 is scalar(grep { /^421 4\.7\.0 / } @first), 5, '20: the others get 421';
 close $_ for @c;
 ok wait_for(sub { my $c = dial($cap, early => 1); reply($c) =~ /^220/ }, 5), '20: when they end, another is served';
+SKIP: {
+    $< == 0 or skip '20: needs root to be other users', 2;
+    my $local = sub { local $> = shift; IO::Socket::UNIX->new(Peer => "$cap->{dir}/queue/public/submit") or die "connect: $!" };
+    my $greeting = sub { IO::Select->new($_[0])->can_read(5) ? reply($_[0]) : '' };
+    @c = map { $local->(64123) } 1 .. 5;
+    is join(' ', sort map { substr $greeting->($_), 0, 3 } @c), '220 220 220 421 421', '20: a user of this host gets as many of the Unix socket';
+    is join(' ', map { my $c = $local->($_); push @c, $c; substr $greeting->($c), 0, 3 } 64124, 0, 0, 0, 0), '220 220 220 220 220', '20: another user, and root, are served';
+    close $_ for @c;
+}
 stop_server($cap);
 
 # 21, 22: full disks

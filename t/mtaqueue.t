@@ -53,7 +53,7 @@ is "$(count_files "$QUEUE/incoming")$(count_files "$QUEUE/tmp")" 30 "what was re
 mv "$QUEUE/incoming/$B2" "$QUEUE/deferred/"
 touch -d '+1 hour' "$QUEUE/deferred/$B2"
 now=$(date +%s)
-printf '%s 4.4.1 <x@example.org> connect to mx.example.org[192.0.2.1]:25: Connection timed out\n%s 4.2.2 <y@example.org> host said: 452 4.2.2 mailbox \033[31mfull\n' "$now" "$now" >"$QUEUE/defer/$B2"
+printf '%s 4.4.1 <x@example.org> connect to mx.example.org[192.0.2.1]:25: Connection timed out\n%s 4.2.2 <y@example.org> host said: 452 4.2.2 mailbox \033[31mfull \302\2332J\n' "$now" "$now" >"$QUEUE/defer/$B2"
 out=$($Q list)
 like "$out" '^ID +QUEUE +AGE +SIZE +NEXT +SENDER' "list has headings"
 like "$out" "^$B2  deferred +[0-9]+s +[0-9]+ +(59m|60m) +boss@example.com\$" "a line a message: ID, queue, age, size, next try, sender"
@@ -61,6 +61,7 @@ like "$out" '^ +x@example.org: 4.4.1 connect to mx.example.org' "and what each r
 unlike "$out" "$(printf '\033')" "no control characters"
 like "$out" '^-- 4 messages, 3\.9M bytes$' "the total at the end"
 is "$($Q list -j | wc -l | tr -d ' ')" 4 "-j: a line a message"
+is "$($Q list -j | grep -c '\\u001b\[31mfull \\u009b2J')$($Q list -j | LC_ALL=C grep -c "$(printf '\302\233')")" 10 "-j escapes the control characters of both kinds"
 if have_program jq; then
 	is "$($Q list -j | jq -r 'select(.queue_name == "deferred") | .queue_id + " " + .sender + " " + .recipients[0].address + " " + .recipients[0].delay_reason')" \
 		"$B2 boss@example.com x@example.org connect to mx.example.org[192.0.2.1]:25: Connection timed out" "jq reads it, with postqueue's names"

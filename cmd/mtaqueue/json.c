@@ -23,6 +23,8 @@ json_string(const char *text)
 			printf("\\%c", *p);
 		else if (*p < 0x20 || *p == 0x7f)
 			printf("\\u%04x", *p);
+		else if (*p == 0xc2 && utf8 && p[1] < 0xa0) /* the C1 controls: some terminals obey them */
+			printf("\\u%04x", *++p);
 		else if (*p >= 0x80 && !utf8) /* bytes that are no characters: as Latin-1, so that none is lost */
 			printf("\\u%04x", *p);
 		else

@@ -34,7 +34,7 @@ struct server_limits {
 	int max_use;              /* sessions a worker serves before it is replaced; 0: no limit */
 	int64_t max_idle;         /* seconds an idle worker beyond min_idle lives */
 	int64_t fork_delay;       /* seconds before a worker that died is replaced, and after a failed fork */
-	int per_client;           /* connections at once from one IPv4 address or IPv6 /64 network; 0: no limit */
+	int per_client;           /* connections at once from one IPv4 address, IPv6 /64 network or user of this host; 0: no limit */
 	bool require_tls;         /* -S: every socket speaks TLS from the first byte */
 	const char *user;         /* started as root: workers become this user (supplementary groups too); NULL: no change */
 	const char *chroot;       /* NULL: none */
@@ -60,7 +60,7 @@ struct server {
 	void (*worker)(void *arg);
 	/* One session. The callee does not close the descriptors of peer. */
 	void (*session)(void *arg, const struct server_peer *peer);
-	/* Is this client free of the per_client limit? Asked only about one that is over it. NULL: none is; AF_UNIX clients always are. */
+	/* Is this client free of the per_client limit? Asked only about one that is over it. NULL: none is; root and our own user always are. */
 	bool (*exempt)(void *arg, const struct server_peer *peer);
 	/* The client is over per_client: say so in the protocol's words. May be NULL. */
 	void (*refuse)(void *arg, const struct server_peer *peer);

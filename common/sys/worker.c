@@ -130,7 +130,8 @@ worker_peer(struct server_peer *peer, int fd)
 	}
 }
 
-/* What counts as one client: an IPv4 address, or the /64 of an IPv6 address (one site has one at least). */
+/* What counts as one client: an IPv4 address, or the /64 of an IPv6 address (one site has one at least), or a user of this
+ * host; not root, nor the user that we are, whose processes serve everybody. */
 static void
 client_key(const struct server_peer *peer, uint64_t key[2])
 {
@@ -147,6 +148,9 @@ client_key(const struct server_peer *peer, uint64_t key[2])
 		memcpy(&six, &peer->addr, sizeof six);
 		memcpy(&key[0], six.sin6_addr.s6_addr, 8);
 		key[1] = 2;
+	} else if (peer->addr.ss_family == AF_UNIX && peer->uid != (uid_t)-1 && peer->uid != 0 && peer->uid != geteuid()) {
+		key[0] = peer->uid;
+		key[1] = 3;
 	}
 }
 
