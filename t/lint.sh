@@ -104,6 +104,15 @@ calls() {
 }
 step "calls that are never made" calls
 
+# A parameter that mtaconf says nobody reads, and that a program reads (mtasmtp/settings.c warns of some of them).
+unread() {
+	words=$(find cmd common -name '*.c' ! -path 'cmd/mtaconf/*' ! -path cmd/mtasmtp/settings.c -exec grep -hoE '"[a-z0-9_A-Z]+"' {} + | sort -u)
+	found=$(printf '%s\n' "$words" | grep -Fx "$(grep -v '^#' cmd/mtaconf/unread.c | grep -oE '"[a-z0-9_A-Z]+"')") || return 0
+	printf 'cmd/mtaconf/unread.c names %s, which a program reads\n' $found
+	return 1
+}
+step "parameters without effect" unread
+
 # Size of files and functions, the licence line.
 shape() {
 	# shellcheck disable=SC2086
