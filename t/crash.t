@@ -11,7 +11,7 @@ have_program strace || skip_all 'strace is not installed'
 strace -qq -o /dev/null true 2>/dev/null || skip_all 'strace cannot trace here'
 MODE=${MODE:-quick}
 all="add sendmail smtp bdat deliver mixed"
-[ "$MODE" = quick ] || all="$all take defer bounce"
+[ "$MODE" = quick ] || all="$all take defer bounce giveup reroute"
 mail_config
 C=$T/crash
 mkdir -p "$C/queue" "$C/mail/u/new" "$C/mail/u/cur" "$C/mail/u/tmp" "$C/conf"

@@ -10,7 +10,8 @@ set -u
 BUILD='gcc make libc6-dev libssl-dev libtdb-dev libcurl4-openssl-dev libcrypt-dev openssl perl'
 TEST='postfix dovecot-core dovecot-pop3d dovecot-lmtpd swaks curl msmtp mpop fetchmail mutt sasl2-bin
 	libsasl2-modules openbsd-inetd ucspi-tcp procmail maildrop knot dnsmasq-base bsd-mailx mandoc strace
-	netcat-openbsd socat jq git binutils procps util-linux libio-socket-ssl-perl pflogsumm iproute2'
+	netcat-openbsd socat jq git binutils procps util-linux libio-socket-ssl-perl pflogsumm git-email
+	libmailtools-perl libauthen-sasl-perl iproute2'
 
 DEV='clang libclang-rt-14-dev cppcheck shellcheck clang-tidy e2fsprogs xfsprogs faketime' # fuzz, lint, test-long
 

@@ -160,8 +160,9 @@ bounce(void *arg, struct item *it, enum queue_name was, enum queue_name *to)
 		return -1;
 	mark(it);
 	if (queue_remove(&it->app->queue, QUEUE_HOLD, it->id) < 0) {
-		msg_warn("%s: remove: %s; it is on hold, its recipients marked as bounced", it->id, strerror(errno));
-		return 0;
+		/* put back, it is one with nothing left to do, which the queue manager removes */
+		msg_warn("%s: reported and marked as bounced, but remove: %s", it->id, strerror(errno));
+		return -1;
 	}
 	log_info("%s: removed", it->id);
 	it->gone = true;

@@ -7,7 +7,7 @@
 
 struct taking {
 	const char *did, *would;  /* "bounced", "would bounce" */
-	/* Does it: the message is in hold/, and its envelope is read. 0; -1: it has said why not, and nothing has changed. It sets
+	/* Does it: the message is in hold/, and its envelope is read. 0; -1: it has said why not, and the message goes back. It sets
 	 * gone when the file is there no more, or else says where the message goes (QUEUE_HOLD: it stays). */
 	int (*work)(void *arg, struct item *it, enum queue_name was, enum queue_name *to);
 	void *arg;

@@ -127,6 +127,39 @@ sub managing {
 			return -s "$queue/defer/$id" ? '' : 'no reason on record';
 		} };
 }
+# mtaqueue with one message that waits in deferred/. says: what its file says afterwards; without: it is reported and gone. A run
+# that was killed may leave it on hold, where the next one leaves it.
+sub by_hand {
+	my ($title, $verb, %want) = @_;
+	my $put = sub {
+		fresh();
+		my $head = "id $id\ntime " . (time - 5) . ".000000\nsender <u\@crash.test>\nrcpt T <x\@busy.test>\n\n";
+		write_file("$queue/deferred/$id", sprintf "mtaq1 %020d %020d\n%s%s", 48 + length $head, length $template, $head, $template);
+		write_file("$queue/defer/$id", "1700000000 4.2.0 <x\@busy.test> 450 busy\n");
+	};
+	my $whole = sub { my ($n, $why) = in_queue_or_report(); return ($n, $why) };
+	my $done = sub {
+		my ($n) = $whole->();
+		return reports() >= 1 && $n == 0 if !$want{says};
+		return $n == 1 && (read_file("$queue/incoming/$id") // read_file("$queue/hold/$id") // '') =~ $want{says};
+	};
+	return { title => $title, command => ['mtaqueue', '-C', "$dir/conf", @$verb, $id], prepare => $put, count => $whole,
+		acked => sub { my ($status) = @_; return $status == 0 },
+		judge => sub {
+			my ($acked, $n) = @_;
+			return "the message is there $n times" if $n > 1;
+			return 'lost' if !$n && !reports();
+			return $acked && !$done->() ? 'said to be done, and is not' : '';
+		},
+		# what is done is not there to be done again: the next run has a new message
+		between => sub { return if grep { -e "$queue/$_/$id" } qw(hold deferred); my $r = reports(); my @kept = map { [$_, read_file($_)] }
+			grep { !$old{$_} && (read_file($_) // '') =~ $report } map { files("$queue/$_") } @queues; $put->(); write_file(@$_) for @kept },
+		after => sub {
+			my (undef, $n) = @_;
+			return 'the next run does not do it' if !$done->();
+			return reports() > 2 ? reports() . ' reports' : '';
+		} };
+}
 # The message itself, or a report about it, which holds it too.
 sub in_queue_or_report {
 	my ($n, $why) = (0, '');
@@ -170,6 +203,9 @@ my %scenario = (
 	take => sub { managing('mtaqmgr takes and delivers a message', ['u@crash.test'], copies => 1, reports => 0, left => 0) },
 	defer => sub { managing('mtaqmgr defers a message', ['x@busy.test'], copies => 0, reports => 0, left => 1, letters => 'T') },
 	bounce => sub { managing('mtaqmgr bounces a message', ['x@gone.test'], copies => 0, reports => 1, left => 0) },
+	giveup => sub { by_hand('mtaqueue bounce', ['bounce']) },
+	reroute => sub { by_hand('mtaqueue reroute', ['reroute', '--to-transport', 'discard', '--to-nexthop', 'by hand'],
+		says => qr/^opt transport=discard nexthop=by\+20hand$/m) },
 	mixed => sub { managing('mtaqmgr delivers, defers and bounces', ['u@crash.test', 'x@busy.test', 'x@gone.test'], copies => 1, reports => 1, left => 1, letters => 'DTB') },
 );
 
