@@ -58,6 +58,7 @@ hear(const struct options *o, struct config *c, int fd)
 	if (text.len == 0)
 		msg_die(EX_OSERR, "the supervisor ended without a word; see the log");
 	if (!*text.data) {
+		buf_free(&text);
 		say(o, "started", c);
 		return EX_OK;
 	}

@@ -160,7 +160,8 @@ header_again(struct header *h, size_t max)
 		buf_free(&field);
 }
 
-/* Who the message is from, in the words that log readers know. */
+/* Who the message is from, in the words that log readers know. Told at the end, with its message ID in one write: whoever
+ * is cut off before that has no message here. */
 static void
 log_arrival(struct session *s)
 {
@@ -199,7 +200,6 @@ content_begin(struct session *s)
 	buf_clear(&c->head);
 	buf_clear(&c->message_id);
 	header_again(&c->header, s->set->header_limit);
-	log_arrival(s);
 	buf_clear(&c->line);
 	trace_received(s, s->tx.env.id, &c->line);
 	put(s, c->line.data, c->line.len);
@@ -376,7 +376,10 @@ content_finish(struct session *s)
 		content_refuse(s);
 		return;
 	}
+	log_batch(true);
+	log_arrival(s);
 	log_message_id(s, s->tx.env.id);
+	log_batch(false);
 	buf_clear(&c->err);
 	if (queue_write_commit(&c->w, QUEUE_INCOMING, id, &c->err) < 0) {
 		write_failed(c);

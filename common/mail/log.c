@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,11 +26,12 @@
 static enum { TO_STDERR, TO_JOURNAL, TO_FILE, TO_SYSLOG } where = TO_STDERR;
 static int file = -1;
 static bool stderr_is_file;           /* descriptor 2 is maillog_file: it moves with it when the file is re-opened */
-static char *tag;                     /* "mta/smtpd" */
+static struct buf tag = BUF_INIT(1024); /* "mta/smtpd" */
 static char *base_name;               /* "mta" */
 static char host[65];
 static int facility = LOG_MAIL;
 static struct buf line = BUF_INIT(2 * LINE_MAX_BYTES);
+static pid_t self;                    /* 0: not asked yet, in this process */
 static bool batch;                    /* lines are kept in 'line' until log_flush */
 
 /* systemd sets JOURNAL_STREAM to device:inode of what it connected to standard error (sd-daemon(3)); it is
@@ -57,6 +59,25 @@ facility_number(const char *name)
 		if (strcmp(names[i].name, name) == 0)
 			return names[i].number;
 	return LOG_MAIL;
+}
+
+static void
+forget_pid(void)
+{
+	self = 0;
+}
+
+/* getpid is a system call, and a log line too small for one of its own. */
+static int
+own_pid(void)
+{
+	static bool watched;
+
+	if (!watched)
+		watched = pthread_atfork(NULL, NULL, forget_pid) == 0;
+	if (!self || !watched)
+		self = getpid();
+	return (int)self;
 }
 
 /* The line with its prefix to where it belongs; one write. line holds the prefix already. */
@@ -88,7 +109,7 @@ put(int level, const char *text, size_t n)
 		buf_adds(&line, host);
 		buf_addc(&line, ' ');
 	}
-	buf_addf(&line, "%s[%d]: ", tag ? tag : msg_program, (int)getpid());
+	buf_addf(&line, "%s[%d]: ", tag.len ? tag.data : msg_program, own_pid());
 	buf_add(&line, text, n < LINE_MAX_BYTES - 512 ? n : LINE_MAX_BYTES - 512);
 	buf_addc(&line, '\n');
 	if (!batch || level <= LOG_WARNING)
@@ -165,13 +186,10 @@ sink(const char *text)
 void
 log_component(const char *component)
 {
-	struct buf b = BUF_INIT(1024);
-
-	buf_addf(&b, "%s/%s", base_name ? base_name : "mta", component);
-	free(tag);
-	tag = buf_steal(&b);
+	buf_clear(&tag);
+	buf_addf(&tag, "%s/%s", base_name ? base_name : "mta", component);
 	if (where == TO_SYSLOG)
-		openlog(tag, LOG_PID, facility); /* the name only: the connection stays */
+		openlog(tag.data, LOG_PID, facility); /* the name only: the connection stays */
 }
 
 /* maillog_file, opened (again). Where standard error is that same file, it moves along, so that a rotated log

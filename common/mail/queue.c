@@ -77,7 +77,7 @@ open_all(struct queue *q, bool create, struct buf *err)
 int
 queue_open(struct queue *q, const char *dir, bool create, struct buf *err)
 {
-	*q = (struct queue){ .dir = mem_strdup(dir), .tmp = -1, .defer = -1, .top = -1 };
+	*q = (struct queue){ .dir = mem_strdup(dir), .tmp = -1, .defer = -1, .top = -1, .name_synced = -1 };
 	for (int i = 0; i < QUEUE_NAMES; i++)
 		q->fd[i] = -1;
 	if (open_all(q, create, err) < 0) {

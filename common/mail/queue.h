@@ -24,6 +24,7 @@ struct queue {
 	int tmp, defer;           /* queue/tmp, queue/defer */
 	int top;
 	uid_t owner; gid_t group; /* of incoming/: all queue files are theirs */
+	signed char name_synced;  /* file_name_is_synced of the directories (messages move by rename: they are on one file system); -1: not asked yet */
 	bool chown;               /* we are root and the owner is not: new files are given to it */
 	struct queue_writer *spare; /* the last message's writer, kept for the next */
 };

@@ -384,7 +384,9 @@ commit(struct queue_writer *w, enum queue_name where, const char **what)
 	if (give_name(w, where) < 0)
 		return -1;
 	*what = "sync"; /* once: after a failure the kernel may say "clean" of pages that it has dropped */
-	if (file_sync(w->fd, w->q->fd[where]) < 0) {
+	if (w->q->name_synced < 0)
+		w->q->name_synced = file_name_is_synced(w->q->fd[where]);
+	if (file_sync(w->fd, w->q->name_synced ? -1 : w->q->fd[where]) < 0) {
 		failed(w);
 		take_back(w, where);
 		return failed(w);

@@ -2,7 +2,9 @@
  * Copyright (c) 2026 The mtakit authors */
 /* Buffered I/O with absolute deadlines: see io.h. Few system calls on the usual way: sockets are read with
  * MSG_DONTWAIT, so a read needs neither O_NONBLOCK nor a poll before it; only one that finds nothing is
- * followed by flush, poll and read. While output waits the peer most likely waits for it, so then the flush comes first. */
+ * followed by flush, poll and read. While output waits the peer most likely waits for it, so then the flush comes first.
+ * On a plain socket recv does the waiting itself, bounded by SO_RCVTIMEO: set once a connection, somewhat shorter than the
+ * time there is, so that the many waits of about the same length need no other call; the rest of the time is poll's. */
 #include "sys/io.h"
 
 #include "base/clock.h"
@@ -53,6 +55,7 @@ begin(struct io *io, int rfd, int wfd)
 	io->in_start = io->in_end = 0;
 	buf_clear(&io->out);
 	io->deadline = CLOCK_NEVER;
+	io->recv_ms = 0;
 	io->error = io->ended = IO_OK;
 	io->saved_errno = 0;
 	io->skipping = io->plain_file = io->plain_out = false;
@@ -143,10 +146,30 @@ wait_for(struct io *io, int fd, short events, bool may_stop)
 	}
 }
 
-/* Reads what is there into free space, never waiting. Bytes; 0 nothing now; -1 the end or an error (io->ended says
- * which, for good). */
+/* May recv wait, and will it end before the deadline? */
+static bool
+recv_may_wait(struct io *io)
+{
+	int left = clock_left_ms(io->deadline);
+
+	/* a wait that a signal must be able to end needs the timer: without it recv would be restarted (signal(7)) */
+	if (io->tls || io->plain_file || left <= 0 || (io->stopping && io->stopping()))
+		return false;
+	if (!io->recv_ms) {
+		int ms = left - left / 8;
+		struct timeval limit = { .tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000 };
+
+		if (ms == 0 || setsockopt(io->rfd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit) < 0)
+			ms = INT_MAX;
+		io->recv_ms = ms;
+	}
+	return io->recv_ms <= left;
+}
+
+/* Reads what is there into free space; waits for it only where wait is set, for a while. Bytes; 0 nothing now; -1 the end
+ * or an error (io->ended says which, for good). */
 static ssize_t
-read_now(struct io *io, short *wait_events)
+read_now(struct io *io, bool wait, short *wait_events)
 {
 	char *at = io->in + io->in_end;
 	size_t room = IO_BUFFER - io->in_end;
@@ -167,13 +190,13 @@ read_now(struct io *io, short *wait_events)
 			fail_tls(io, tls_error(io->tls));
 	} else {
 		do
-			n = io->plain_file ? read(io->rfd, at, room) : recv(io->rfd, at, room, MSG_DONTWAIT);
-		while (n < 0 && errno == EINTR);
+			n = io->plain_file ? read(io->rfd, at, room) : recv(io->rfd, at, room, wait ? 0 : MSG_DONTWAIT);
+		while (n < 0 && errno == EINTR && !wait);
 		if (n < 0 && errno == ENOTSOCK && !io->plain_file) {
 			io->plain_file = true;
 			return 0; /* it may block: poll first, from now on */
 		}
-		if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+		if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
 			return 0;
 		if (n < 0)
 			fail(io, IO_SYSTEM);
@@ -204,20 +227,22 @@ make_room(struct io *io)
 static int
 fill(struct io *io)
 {
-	bool polled = false;
+	bool polled = false, waited = false;
 	short events = POLLIN;
 
 	make_room(io);
 	for (;;) {
+		bool wait = !waited && !io->out.len && recv_may_wait(io);
 		ssize_t n = 0;
 
 		/* a peer that always has one byte ready never makes us wait: the clock counts all the same */
 		if (io->deadline != CLOCK_NEVER && clock_mono() >= io->deadline)
 			return fail(io, IO_TIMEOUT);
 		if (polled || (!io->out.len && !io->plain_file) || (io->tls && tls_pending(io->tls)))
-			n = read_now(io, &events);
+			n = read_now(io, wait, &events);
 		if (n > 0)
 			return 0;
+		waited |= wait;
 		/* a peer that closed after sending still gets the replies it has not read */
 		if (n < 0 && io->error != IO_EOF)
 			return -1;
@@ -227,6 +252,8 @@ fill(struct io *io)
 			if (io_flush(io) < 0)
 				return -1;
 			io->error = why;
+			if (n == 0 && !waited)
+				continue;
 		}
 		if (n < 0)
 			return -1;
@@ -334,7 +361,7 @@ io_input_waits(struct io *io)
 	if (io->plain_file)
 		return poll(&p, 1, 0) > 0;
 	/* of TLS only reading tells whether a record is there; errors and the end are kept for the next read */
-	if (read_now(io, &events) != 0)
+	if (read_now(io, false, &events) != 0)
 		return true;
 	return io->plain_file && poll(&p, 1, 0) > 0;
 }

@@ -26,6 +26,7 @@ struct io {
 	size_t in_start, in_end;
 	struct buf out;
 	int64_t deadline;         /* of the reading or writing now under way (monotonic) */
+	int recv_ms;              /* SO_RCVTIMEO as set here; 0: not set yet, INT_MAX: not to be used */
 	enum io_error error;      /* why the last call failed */
 	int saved_errno;          /* with IO_SYSTEM */
 	bool skipping;            /* inside a line that was too long */
