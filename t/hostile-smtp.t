@@ -290,6 +290,17 @@ while ($n++ < 100) { last if cmd($s, 'NOOP') =~ /^421 4\.7\.0/ }
 ok $n < 30, "NOOP without end ends in 421 (after $n)";
 stop_server($strict);
 
+# 91: what a worker has given up
+$s = fresh();
+for my $p (split ' ', qx(pgrep -P $srv->{pid})) {
+    open my $f, '<', "/proc/$p/status" or next;
+    my %has = map { /^(CapEff|CapPrm|NoNewPrivs|Seccomp|Uid):\s+(\S+)/ ? ($1, $2) : () } <$f>;
+    next if $has{Seccomp} && $has{NoNewPrivs} && $has{CapEff} !~ /[^0]/ && $has{CapPrm} !~ /[^0]/ && $has{Uid};
+    fail "91: worker: " . join ' ', %has;
+}
+pass '91: no worker has capabilities, is root, or is not confined';
+close $s;
+
 # 94, 92: a worker that dies harms nobody else
 my $pipe = IO::Socket::UNIX->new(Peer => "$srv->{dir}/queue/public/submit");
 print $pipe map { chr int rand 256 } 1 .. 100_000; close $pipe;

@@ -113,6 +113,12 @@ script
 OUT=$("$B/t/agentjob" -n 3 -S "transport=smtp nexthop=[127.0.0.1]:$PORT" -f a@example.org -r x@r.test mtasend -C "$T" -b < msg)
 is "$(echo "$OUT" | grep -c ^sent) $(grep -c ^C $LOG) $(grep -c '> MAIL' $LOG) $(grep -c RSET $LOG)" "3 1 3 0" "resident: three messages over one connection"
 script
+"$B/t/agentjob" -n 2 -w 1000 -S "nexthop=[127.0.0.1]:$PORT" -f a@example.org -r x@r.test mtasend -C "$T" -b < msg > out & J=$!
+wait_for 3 pgrep -P $J; sleep 0.4
+is "$(sed -n 's/^\(CapEff\|CapPrm\|NoNewPrivs\|Seccomp\):[^0-9]*//p' "/proc/$(pgrep -P $J)/status" | tr '\n' ' ')" \
+	"0000000000000000 0000000000000000 1 2 " "it has no capabilities, gets none, and is confined"
+wait $J
+script
 "$B/t/agentjob" -n 2 -w 700 -S "nexthop=[127.0.0.1]:$PORT" -f a@example.org -r x@r.test mtasend -C "$T" -o smtp_connection_cache_time_limit=0 -b < msg > out
 sleep 0.1
 is "$(grep -c ^sent out) $(grep -c ^C $LOG) $(grep -c QUIT $LOG)" "2 2 2" "an idle connection is closed after its time, with QUIT"

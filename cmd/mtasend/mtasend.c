@@ -9,9 +9,13 @@
 #include "mail/agentmain.h"
 #include "mail/config.h"
 #include "mail/log.h"
+#include "sys/proc.h"
+#include "sys/sandbox.h"
 
 #include <curl/curl.h>
+#include <errno.h>
 #include <poll.h>
+#include <string.h>
 #include <sysexits.h>
 
 struct program {
@@ -55,6 +59,17 @@ deliver(void *arg, const struct agent_job *job, struct agent_reply *reply)
 	client_job(&p->client, job, reply);
 }
 
+/* Replies are data of strangers. What this process needs is open or may be read; it changes no file and runs no program. */
+static void
+confine(void)
+{
+	static const char *const nothing[] = { NULL };
+
+	proc_harden();
+	if (sandbox_enter(nothing) < 0)
+		msg_die(EX_OSERR, "confine the process: %s", strerror(errno));
+}
+
 /* An open connection is closed when the server says something, or when the time is over. */
 static void
 wait_for_job(void *arg, int sock)
@@ -62,7 +77,11 @@ wait_for_job(void *arg, int sock)
 	struct client *cl = &((struct program *)arg)->client;
 	struct pollfd p[2] = { { .fd = sock, .events = POLLIN }, { .fd = cl->conn.fd, .events = POLLIN } };
 	int64_t seconds = client_idle(cl);
+	static bool confined;
 
+	if (!confined)
+		confine();
+	confined = true;
 	if (seconds < 0)
 		return;
 	if (poll(p, 2, (int)(seconds * 1000)) > 0) {
