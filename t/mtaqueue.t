@@ -92,6 +92,8 @@ is "$(sel --uid "$(id -u)" --uid nobody --limit 2)" "$A $B2 " "--uid and --limit
 is "$(sel --uid "$(id -un)" | wc -w | tr -d ' ')" 4 "--uid by name"
 is "$(sel "$A" "$C")" "$A $C " "IDs"
 is "$($Q list --format %i --from 'a*' | $Q list --format %f -)" "alice@example.com" "- takes IDs from standard input"
+$Q flush - </dev/null >/dev/null; is $? 66 "- with nothing on standard input is nothing, not everything"
+is "$($Q list -j - </dev/null)" "" "for list too"
 $Q list --from nobody@nowhere >/dev/null; is $? 66 "nothing matches: EX_NOINPUT"
 $Q list NOSUCHID1 >/dev/null 2>"$T/err"; is "$?$(cat "$T/err")" "66mtaqueue: NOSUCHID1: not in the queue" "an ID that is not there"
 for bad in '--age x' '--size 1z' '--queue lost' '--sort colour' '--frm a' '--limit 0' '../etc/passwd'; do

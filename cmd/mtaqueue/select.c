@@ -137,6 +137,7 @@ add_stdin(struct selection *s)
 	char *line = NULL;
 	size_t cap = 0;
 
+	s->listed = true;
 	while (getline(&line, &cap, stdin) > 0) {
 		line[strcspn(line, " \t\r\n*!")] = '\0';
 		if (*line)
@@ -222,7 +223,7 @@ select_everything(const struct selection *s)
 	for (int i = 0; i < SELECT_KINDS; i++)
 		if (s->pattern[i].n)
 			return false;
-	return !s->ids.n && !s->all && !s->queues && !s->age.set && !s->size.set;
+	return !s->ids.n && !s->listed && !s->all && !s->queues && !s->age.set && !s->size.set;
 }
 
 /* A message that is selected, to be sorted. */
@@ -331,14 +332,15 @@ select_run(struct selection *s, int (*f)(void *, struct item *), void *arg)
 {
 	struct walk w = { .s = s, .f = f, .arg = arg, .sort = s->sort ? s->sort : s->reverse ? 'a' : 0 };
 	unsigned queues = s->queues ? s->queues : s->all_queues;
+	bool ids = s->ids.n || (s->listed && !s->all);
 	struct buf err = BUF_INIT(4096);
 	int r = 0;
 
 	if (match_open(s, &err) < 0)
 		msg_die(EX_TEMPFAIL, "%s", err.data);
-	if (s->ids.n)
+	if (ids)
 		r = visit_ids(&w);
-	for (int i = 0; !s->ids.n && i < QUEUE_NAMES && r == 0; i++)
+	for (int i = 0; !ids && i < QUEUE_NAMES && r == 0; i++)
 		if (queues & 1u << i) {
 			w.where = (enum queue_name)i;
 			r = queue_scan(&s->app->queue, w.where, visit, &w, &err);

@@ -31,6 +31,7 @@ struct selection {
 	bool all;                 /* --all */
 	bool dry;                 /* -n */
 	struct patterns ids;
+	bool listed;              /* "-": those on standard input, and when there is none, none */
 	struct route_maps *routes;
 	int64_t now;              /* microseconds */
 	bool silent;              /* says nothing about an ID that is not there */
