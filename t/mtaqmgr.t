@@ -58,6 +58,7 @@ END
 : > "$D/once"
 cat > "$D/main.cf" <<END
 mail_owner = $OWNER
+auth_user = $OWNER
 myhostname = mx.here.test
 mydomain = here.test
 myorigin = here.test
