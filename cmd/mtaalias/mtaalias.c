@@ -153,6 +153,7 @@ main(int argc, char **argv)
 	}
 	for (int i = optind; i < argc && !(o.query && found); i++)
 		found |= each_table(&o, argv[i]);
+	free(o.config.overrides);
 	mapprogram_flush();
 	return o.query && !found ? 1 : 0;
 }

@@ -171,6 +171,7 @@ main(int argc, char **argv)
 	config_close(&p.auth.config);
 	config_close(&c);
 	free(s.listen);
+	free(p.auth.options.overrides);
 	buf_free(&err);
 	return status;
 }

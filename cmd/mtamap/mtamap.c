@@ -119,6 +119,7 @@ main(int argc, char **argv)
 
 		config_close(&c);
 	}
+	free(o.config.overrides);
 	if (!o.query && !o.dump) {
 		for (int i = optind; i < argc; i++)
 			mapprogram_compile(&o.compile, argv[i]);

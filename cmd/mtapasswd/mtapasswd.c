@@ -332,7 +332,7 @@ static int
 saslpasswd2(struct options *o, int argc, char **argv)
 {
 	struct buf user = BUF_INIT(CRED_USER_MAX + 1);
-	int c;
+	int c, status = 0;
 
 	while ((c = getopt(argc, argv, ":C:Va:cdf:no:pu:v")) != -1)
 		switch (c) {
@@ -354,14 +354,16 @@ saslpasswd2(struct options *o, int argc, char **argv)
 	if (user.full || !cred_user_ok(user.data))
 		msg_die(EX_DATAERR, "not a user name: %s", argv[optind]);
 	o->user = buf_steal(&user);
-	if (o->disable)
-		return verb_delete(o);
-	new_password(o);
-	o->must_exist = !o->create;
-	apply(o, o->create, edit_set);
+	if (o->disable) {
+		status = verb_delete(o);
+	} else {
+		new_password(o);
+		o->must_exist = !o->create;
+		apply(o, o->create, edit_set);
+	}
 	buf_free(&o->secret);
 	free(o->user);
-	return 0;
+	return status;
 }
 
 int

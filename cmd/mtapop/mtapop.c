@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/socket.h>
 #include <sysexits.h>
 #include <unistd.h>
 
@@ -124,7 +125,7 @@ refuse(void *arg, const struct server_peer *peer)
 
 	(void)arg;
 	if (!peer->tls)
-		(void)!write(peer->wfd, text, sizeof text - 1);
+		(void)!send(peer->wfd, text, sizeof text - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
 	log_info("pop3-login: Disconnected: too many connections: rip=%s, lip=%s", peer->text, peer->local_text);
 }
 

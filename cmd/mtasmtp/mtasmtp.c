@@ -203,6 +203,20 @@ fill_server(struct server *s, struct config *c)
 	s->log = note;
 }
 
+static void
+give_back(struct program *p)
+{
+	if (p->ready) { /* the one session was ours */
+		session_free(&p->session);
+		io_free(&p->io);
+		authclient_free(&p->auth);
+	}
+	if (p->queue_open)
+		queue_close(&p->queue);
+	settings_free(&p->set);
+	free(p->options.overrides);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -210,7 +224,7 @@ main(int argc, char **argv)
 	struct server s = { .arg = &p };
 	struct config *conf;
 	bool tls = false;
-	int c;
+	int c, status;
 
 	proc_sane_fds();
 	msg_init(argv[0]);
@@ -238,5 +252,9 @@ main(int argc, char **argv)
 	fill_server(&s, conf); /* conf stays: s points into it */
 	s.limits.require_tls |= tls;
 	p.implicit_tls |= s.limits.require_tls;
-	return server_run(&s);
+	status = server_run(&s);
+	give_back(&p);
+	free(s.listen);
+	config_close(&conf);
+	return status;
 }

@@ -5,6 +5,7 @@
 #include "sendmail.h"
 
 #include "base/buf.h"
+#include "base/mem.h"
 #include "base/msg.h"
 #include "mail/program.h"
 
@@ -53,7 +54,7 @@ option_c(struct job *j, char *value)
 }
 
 /* -N: "never", or a list of success, failure, delay (RFC 3461 4.1). */
-static const char *
+static char *
 notify(char *value)
 {
 	static const char *const names[] = { "SUCCESS", "FAILURE", "DELAY" };
@@ -62,7 +63,7 @@ notify(char *value)
 	char *save = NULL;
 
 	if (strcasecmp(value, "never") == 0)
-		return "NEVER";
+		return mem_strdup("NEVER");
 	for (char *w = strtok_r(value, ", ", &save); w; w = strtok_r(NULL, ", ", &save)) {
 		int i = 0;
 
@@ -141,6 +142,7 @@ take(struct job *j, int letter, char *value)
 		j->mode = 'i';
 		break;
 	case 'N':
+		free(j->notify);
 		j->notify = notify(value);
 		break;
 	case 'R':

@@ -101,6 +101,7 @@ job_free(struct job *j)
 	free(j->rcpt.addr);
 	strmap_free(&j->rcpt.seen, NULL);
 	free(j->sender);
+	free(j->notify);
 	free(j->login);
 	free(j->identity);
 	free(j->gecos);

@@ -25,7 +25,7 @@ struct job {
 	const char *sender_arg;   /* -f, NULL: the caller */
 	const char *full_name;    /* -F, NULL: the caller's */
 	const char *body;         /* -B, NULL */
-	const char *notify;       /* -N as NOTIFY's value, NULL */
+	char *notify;             /* -N as NOTIFY's value, NULL */
 	const char *ret;          /* -R, NULL */
 	const char *envid;        /* -V, NULL */
 

@@ -196,8 +196,11 @@ read_now(struct io *io, bool wait, short *wait_events)
 			io->plain_file = true;
 			return 0; /* it may block: poll first, from now on */
 		}
-		if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
+		if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR)) {
+			if (wait && errno != EINTR) /* the timer, or O_NONBLOCK: either way it is not worth the call */
+				io->recv_ms = INT_MAX;
 			return 0;
+		}
 		if (n < 0)
 			fail(io, IO_SYSTEM);
 	}

@@ -446,6 +446,7 @@ clean_up(struct pool *p)
 	munmap(p->board, sizeof *p->board + (size_t)p->slots * sizeof p->board->slot[0]);
 	free(p->pid);
 	free(p->child);
+	proc_user_free(&p->user);
 	for (int i = 0; i < 2; i++) {
 		close(p->kick[i]);
 		if (p->ask[i] >= 0)

@@ -260,7 +260,7 @@ accept_one(struct worker *w, size_t i)
 
 	if (i >= w->pool->listeners.count) /* the signal handler has closed them */
 		return;
-	fd = accept4(l->fd, (struct sockaddr *)&addr, &len, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	fd = accept4(l->fd, (struct sockaddr *)&addr, &len, SOCK_CLOEXEC); /* blocking: see io.c */
 	if (fd >= 0) {
 		serve(w, l, fd, &addr);
 	} else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
