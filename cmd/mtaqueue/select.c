@@ -290,7 +290,8 @@ visit_sorted(struct walk *w)
 	struct selection *s = w->s;
 	int r = 0;
 
-	qsort(w->found, w->n, sizeof *w->found, compare);
+	if (w->n)
+		qsort(w->found, w->n, sizeof *w->found, compare);
 	for (size_t i = 0; i < w->n && r == 0 && !(s->limit && s->matched >= s->limit); i++) {
 		struct found *found = &w->found[s->reverse ? w->n - 1 - i : i];
 		struct item it;
