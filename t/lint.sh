@@ -115,6 +115,8 @@ step "parameters without effect" unread
 
 # Size of files and functions, the licence line.
 shape() {
+	plain=$(find t -name '*.t' ! -perm -u+x)
+	[ -z "$plain" ] || { echo "not executable: $plain"; return 1; }
 	# shellcheck disable=SC2086
 	awk '
 	FNR == 1 { head = 0; inside = 0 }
