@@ -22,7 +22,7 @@ arrived() { [ "$(ls "$MAILDIR/new" 2>/dev/null | wc -l)" -ge "$1" ]; }
 applied() {
 	rm -rf "$T/copy"; git clone -q "$T/repo" "$T/copy" && (cd "$T/copy" && git reset -q --hard HEAD~2 &&
 		grep -l '^Subject: \[PATCH' "$MAILDIR"/new/* | while read -r f; do echo "$(sed -n 's/^Subject: \[PATCH \([0-9]\).*/\1/p' "$f") $f"; done | sort | sed 's/^[0-9] //' |
-		xargs git am -q) >"$T/am" 2>&1 && [ "$(git -C "$T/copy" rev-parse HEAD^{tree})" = "$(git rev-parse HEAD^{tree})" ]
+		xargs git am -q) >"$T/am" 2>&1 && [ "$(git -C "$T/copy" rev-parse 'HEAD^{tree}')" = "$(git rev-parse 'HEAD^{tree}')" ]
 }
 send --sendmail-cmd="$B/sendmail -C $CONF -i"; ok $? "by sendmail" || diag "$(cat "$T/out")"
 wait_for 10 arrived 2; ok $? "two patches arrive"

@@ -12,7 +12,7 @@ mail_config default_transport=smtp:[127.0.0.1]:1 mydestination= "transport_maps=
 mail_start
 send() { swaks --server "127.0.0.1:$SMTP_PORT" --ehlo client.example.org --silent 3 "$@" >>"$T/swaks" 2>&1; }
 local_mail() { printf 'Subject: local\n\nx\n' | mtaqueue -C "$CONF" add -f "$USER_ADDR" "$@" >/dev/null; }
-done_all() { [ "$(grep -c 'status=' "$LOG")" -ge "$1" ] && [ -z "$(ls -A "$QUEUE/incoming" "$QUEUE/active" | grep -v :)" ]; }
+done_all() { [ "$(grep -c 'status=' "$LOG")" -ge "$1" ] && [ "$(count_files "$QUEUE/incoming")$(count_files "$QUEUE/active")" = 00 ]; }
 
 # 5 by SMTP and 3 from here are delivered; 2 have another recipient that is deferred; 1 bounces; 4 are refused
 for i in 1 2 3 4 5; do send --from "s$i@sender.example" --to "$USER_ADDR"; done

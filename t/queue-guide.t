@@ -55,6 +55,12 @@ mtaqueue flush -q
 sleep 0.2; wait_for 10 waits 3
 is "$(grep -c 'status=deferred' "$LOG")" 3 "and is tried from there"
 is "$(mtaqueue list -j | grep -c '"delay_reason"')" 3 "with the history"
+one=$(mtaqueue list --format %i --limit 1)
+mtaqueue delete -q "$one"
+mail_stop; mail_start
+sleep 0.3
+mtaqueue undelete -q "$one"
+is "$(mtaqueue list --format %q "$one")" hold "what was deleted is brought back, also after a restart"
 mtaqueue -C "$first" delete -q --all --now
 is "$(mtaqueue -C "$first" list)" "The queue is empty." "and is gone from the old one"
 done_testing
