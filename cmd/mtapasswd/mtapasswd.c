@@ -150,7 +150,6 @@ apply(struct options *o, bool create, edit_fn *edit)
 	if (db_edit(name, o->user, o->owner, create, edit, o, &err) < 0)
 		msg_die(strncmp(err.data, "no such user", 12) == 0 ? EX_NOUSER : EX_CANTCREAT, "%s", err.data);
 	free(name);
-	free(o->owner);
 	buf_free(&err);
 }
 
@@ -362,6 +361,7 @@ saslpasswd2(struct options *o, int argc, char **argv)
 		apply(o, o->create, edit_set);
 	}
 	buf_free(&o->secret);
+	free(o->owner);
 	free(o->user);
 	return status;
 }
@@ -403,6 +403,7 @@ main(int argc, char **argv)
 		o.user = verbs[i].user ? argv[optind + 1] : NULL;
 		c = verbs[i].run(&o);
 		buf_free(&o.secret);
+		free(o.owner);
 		return c;
 	}
 	msg_warn("no such thing to do: %s", argv[optind]);
