@@ -145,6 +145,10 @@ $Q pause -q --domain away.invalid --for 2s
 A=$(add ten "$USER_ADDR" a@away.invalid)
 wait_for 10 log "$A: .*status=deferred" >/dev/null; ok $? "a pause with --for ends by itself"
 is "$($Q pause)" "Nothing is paused." "and is no longer shown"
+echo precious >"$T/precious"; ln -sf "$T/precious" "$QUEUE/state/pauses"; ln -sf "$T/precious" "$QUEUE/state/.pauses"
+$Q pause -q --domain x.test 2>/dev/null; $Q resume -q --domain x.test
+is "$(cat "$T/precious")" precious "links in state/ are not followed: who owns the queue does not write to other files by root's hand"
+is "$(stat -c '%a %u' "$QUEUE/state/pauses")" "644 $owner" "the file of pauses is the owner's"
 $Q pause --for 2h >/dev/null 2>&1; is $? 64 "pause of nothing is a usage error"
 $Q pause --domain x --for soon >/dev/null 2>&1; is $? 64 "a wrong time, too"
 $Q delete -q --now --all

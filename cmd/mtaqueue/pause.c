@@ -114,7 +114,7 @@ lock(struct app *app)
 
 	if (queue_state_make(&app->queue) < 0)
 		msg_die(errno == EACCES || errno == EPERM ? EX_NOPERM : EX_CANTCREAT, "create %s/state: %s", app->queue.dir, strerror(errno));
-	fd = openat(app->queue.top, "state", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	fd = openat(app->queue.top, "state", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0 || flock(fd, LOCK_EX) < 0)
 		msg_die(EX_OSERR, "lock %s/state: %s", app->queue.dir, strerror(errno));
 	return fd;

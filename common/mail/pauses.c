@@ -15,11 +15,14 @@
 #include <fcntl.h>
 #include <fnmatch.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define FILE_MAX (1 << 20)
+#define NEW_FILE ".pauses"
 
 const char *const pause_kinds[PAUSE_KINDS] = { "all", "domain", "nexthop", "transport" };
 
@@ -102,10 +105,40 @@ pauses_read(struct queue *q, int64_t now, struct pauses *p, struct buf *err)
 	return r;
 }
 
+/* The new file, open and written. The directory is mail_owner's, and we may be root: no link in it is followed. */
+static int
+write_new(struct queue *q, int dir, const struct buf *text)
+{
+	int fd, r;
+
+	(void)unlinkat(dir, NEW_FILE, 0); /* of one that did not end well: the caller has the lock */
+	fd = openat(dir, NEW_FILE, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return -1;
+	r = file_write_all(fd, text->data, text->len) == 0 && (!q->chown || fchown(fd, q->owner, q->group) == 0) &&
+	    fchmod(fd, 0644) == 0 && file_sync(fd, -1) == 0 ? 0 : -1;
+	return close(fd) < 0 ? -1 : r;
+}
+
+static int
+replace(struct queue *q, const struct buf *text)
+{
+	int dir = openat(q->top, "state", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC), saved, r = -1;
+
+	if (dir < 0)
+		return -1;
+	if (write_new(q, dir, text) == 0 && renameat(dir, NEW_FILE, dir, PAUSES_FILE) == 0)
+		r = file_sync(dir, -1);
+	saved = errno;
+	close(dir);
+	errno = saved;
+	return r;
+}
+
 int
 pauses_write(struct queue *q, const struct pauses *p, struct buf *err)
 {
-	struct buf text = BUF_INIT(FILE_MAX), path = BUF_INIT(65536);
+	struct buf text = BUF_INIT(FILE_MAX);
 	int r = -1;
 
 	for (size_t i = 0; i < p->n; i++) {
@@ -117,16 +150,12 @@ pauses_write(struct queue *q, const struct pauses *p, struct buf *err)
 		envelope_param_add(&text, "reason", rule->reason);
 		buf_addc(&text, '\n');
 	}
-	buf_addf(&path, "%s/state/" PAUSES_FILE, q->dir);
 	if (text.full)
 		errno = EFBIG;
 	else if (queue_state_make(q) == 0)
-		r = file_replace(path.data, text.data, text.len, 0644);
+		r = replace(q, &text);
 	if (r < 0)
-		buf_addf(err, "replace %s: %s", path.data, strerror(errno));
-	else if (q->chown) /* so that the owner may replace it as well */
-		(void)!fchownat(q->top, "state/" PAUSES_FILE, q->owner, q->group, AT_SYMLINK_NOFOLLOW);
-	buf_free(&path);
+		buf_addf(err, "replace %s/state/" PAUSES_FILE ": %s", q->dir, strerror(errno));
 	buf_free(&text);
 	return r;
 }

@@ -32,7 +32,8 @@ struct pauses {
 
 /* Reads those that are in force at 'now'. 0 (also when there are none); -1 with err: what can be understood is there. */
 int pauses_read(struct queue *q, int64_t now, struct pauses *p, struct buf *err);
-/* Replaces the file, durably; makes queue/state when it is not there. 0 or -1 with err. */
+/* Replaces the file, durably; makes queue/state when it is not there. Those who read, change and write hold a lock (flock) on
+ * that directory meanwhile. 0 or -1 with err. */
 int pauses_write(struct queue *q, const struct pauses *p, struct buf *err);
 /* Adds one, or replaces the one of that kind and pattern. Copies. */
 void pauses_add(struct pauses *p, enum pause_kind kind, const char *pattern, int64_t since, int64_t until, const char *reason);
