@@ -11,7 +11,7 @@ have_program strace || skip_all 'strace is not installed'
 strace -qq -o /dev/null true 2>/dev/null || skip_all 'strace cannot trace here'
 MODE=${MODE:-quick}
 all="add sendmail smtp bdat deliver mixed"
-[ "$MODE" = quick ] || all="$all take defer bounce giveup reroute"
+[ "$MODE" = quick ] || all="$all take defer bounce giveup reroute pop"
 mail_config
 C=$T/crash
 mkdir -p "$C/queue" "$C/mail/u/new" "$C/mail/u/cur" "$C/mail/u/tmp" "$C/conf"
@@ -29,6 +29,12 @@ mtaconf -C "$C/conf" -e "queue_directory=$C/queue" "virtual_mailbox_base=$C/mail
 	minimal_backoff_time=100s smtpd_error_sleep_time=0 smtpd_tls_security_level=none >/dev/null || { echo 'Bail out! mtaconf -e'; exit 1; }
 chmod 777 "$C"
 [ "$(id -u)" -ne 0 ] || chown -R "$owner" "$C/queue" "$C/mail" "$C/log"
+case " ${SCENARIOS:-$all} " in *' pop '*)
+	echo "u:{PLAIN}x:$uid:$gid::$C/mail/pop::userdb_mail=maildir:$C/mail/pop" >"$C/conf/passwd"
+	background mtaauth -C "$C/conf" -o "auth_backends=passwd-file:$C/conf/passwd" -o auth_user=root -p auth -l "unix:$C/auth" </dev/null
+	wait_for 5 test -S "$C/auth"
+	chmod 666 "$C/auth" ;;
+esac
 for s in ${SCENARIOS:-$all}; do
 	: >"$C/log"
 	out=$(perl "$here/crash.pl" "$MODE" "$C" "$s" 2>&1); rc=$?

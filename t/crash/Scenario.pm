@@ -178,7 +178,35 @@ sub reports {
 	return $n;
 }
 
+# UPDATE of mtapop: QUIT after DELE of two messages of four, in a Maildir of its own. mtaauth waits at $dir/auth.
+sub popping {
+	my ($pop, $in) = ("$dir/mail/pop", "$dir/pop.session");
+	my @names = map { "170000000$_.M1P1Q$_.here:2," } 1 .. 4;
+	my $says = sub { write_file($in, join "\r\n", 'USER u', 'PASS x', @_, 'QUIT', '') };
+	my $put = sub {
+		for ($pop, map { "$pop/$_" } qw(cur new tmp)) { mkdir $_, 0700; chown $uid, $gid, $_ if $> == 0 }
+		unlink map { files("$pop/$_") } qw(cur new tmp);
+		write_file("$pop/cur/$names[$_]", $template . "number $_\n") for 0 .. 3;
+		$says->('DELE 1', 'DELE 3');
+	};
+	my $look = sub {
+		for (0 .. 3) {
+			my $text = read_file("$pop/cur/$names[$_]");
+			return (0, "message $_ is partial") if defined $text && $text ne $template . "number $_\n";
+			return (0, "message $_ was not marked and is gone") if !defined $text && $_ % 2;
+		}
+		return (scalar(grep { -e "$pop/cur/$names[$_]" } 0, 2), '');
+	};
+	return { title => 'mtapop deletes messages (UPDATE)', uid => $uid, gid => $gid, prepare => $put, count => $look, input => $in,
+		command => ['mtapop', '-C', "$dir/conf", '-o', "auth_socket=$dir/auth", '-o', 'disable_plaintext_auth=no', '-o', 'ssl_cert='],
+		acked => sub { my (undef, $out) = @_; return $out =~ /^\+OK Logging out/m && $out !~ /^-ERR/m },
+		judge => sub { my ($acked, $n) = @_; return $acked && $n ? "acknowledged, but $n marked messages are still there" : '' },
+		between => sub { $says->('STAT') },
+		after => sub { '' } };
+}
+
 my %scenario = (
+	pop => \&popping,
 	add => sub { adding(title => 'mtaqueue add', input => "$dir/message", command => ['mtaqueue', '-C', "$dir/conf", 'add', '-f', 'a@example.com', 'u@crash.test']) },
 	sendmail => sub { adding(title => 'sendmail', input => "$dir/message", command => ['sendmail', '-C', "$dir/conf", '-f', 'a@example.com', 'u@crash.test']) },
 	smtp => sub {
