@@ -49,7 +49,7 @@ is "$OUT" "deferred 4.4.1 <x@r.test> relay=127.0.0.1[127.0.0.1]:$PORT connect to
 # one transaction
 to
 is "$S $(status)" "0 sent 2.0.0 sent 2.0.0 sent 2.0.0 " "three recipients are sent"
-like "$OUT" "^sent 2.0.0 <x@r.test> relay=127.0.0.1\[127.0.0.1\]:$PORT delays=[0-9.]+/[0-9.]+/[0-9.]+ 250 2.0.0 queued$" "with relay, delays and the server's words"
+like "$OUT" "^sent 2.0.0 <x@r.test> relay=127.0.0.1\[127.0.0.1\]:$PORT delays=[0-9.]+/[0-9.]+/[0-9.]+ action=relayed 250 2.0.0 queued$" "with relay, delays and the server's words"
 is "$(grep -c '^C' $LOG) $(sed -n 's/^> //p' $LOG | head -6 | tr '\n' ';')" \
 	"1 EHLO client.example.test;MAIL FROM:<a@example.org>;RCPT TO:<x@r.test>;RCPT TO:<y@r.test>;RCPT TO:<z@r.test>;DATA;" "in one transaction"
 sed 's/^\./../' msg.crlf > want; same want $LOG.1 "dots are doubled, line ends are CRLF"

@@ -201,6 +201,7 @@ take_result(struct agent *a, const char *line, size_t n)
 	if (!r)
 		return;
 	j->left--;
+	r->action = result_action(result.action);
 	result_set(j->m, r, j->d->t->name, j->started, result.status, result.dsn, result.relay, result.delays, result.text);
 }
 

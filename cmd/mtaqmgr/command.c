@@ -74,8 +74,8 @@ take_word(struct agent_command *a, char *word, struct buf *err)
 	if ((v = value_of(word, "gid")))
 		return set_number(v, &a->gid, err) < 0 ? -1 : 1;
 	if ((v = value_of(word, "flags"))) {
-		if (strlen(v) >= sizeof a->flags || v[strspn(v, "DFORhu")]) {
-			buf_addf(err, "flags=%s: known are D F O R h u", v);
+		if (strlen(v) >= sizeof a->flags || v[strspn(v, "DFORXhu")]) {
+			buf_addf(err, "flags=%s: known are D F O R X h u", v);
 			return -1;
 		}
 		snprintf(a->flags, sizeof a->flags, "%s", v);

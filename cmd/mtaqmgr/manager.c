@@ -3,6 +3,7 @@
 /* See manager.h. */
 #include "manager.h"
 
+#include "mail/bounce_template.h"
 #include "mail/config.h"
 #include "mail/route.h"
 
@@ -26,12 +27,19 @@ int
 manager_configure(struct config *c, struct buf *err)
 {
 	struct route_maps *routes = route_open(c, err);
+	struct bounce_templates *templates;
 
 	if (!routes)
 		return -1;
+	if (bounce_templates_read(c, config_str(c, "bounce_template_file"), &templates, err) < 0) {
+		route_close(&routes);
+		return -1;
+	}
+	bounce_templates_free(&manager.templates);
 	route_close(&manager.routes);
 	config_close(&manager.config);
 	manager.routes = routes;
+	manager.templates = templates;
 	manager.config = c;
 	manager.active_limit = (size_t)config_int(c, "qmgr_message_active_limit");
 	manager.recipient_limit = (size_t)config_int(c, "qmgr_message_recipient_limit");
@@ -40,6 +48,7 @@ manager_configure(struct config *c, struct buf *err)
 	manager.maximal_backoff = config_time(c, "maximal_backoff_time");
 	manager.queue_lifetime = config_time(c, "maximal_queue_lifetime");
 	manager.bounce_lifetime = config_time(c, "bounce_queue_lifetime");
+	manager.delay_warning = config_time(c, "delay_warning_time");
 	manager.transport_retry = config_time(c, "transport_retry_time");
 	manager.command_limit = config_time(c, "command_time_limit");
 	manager.max_idle = config_time(c, "max_idle");

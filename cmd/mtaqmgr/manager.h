@@ -10,6 +10,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+struct bounce_templates;
 struct config;
 struct route_maps;
 
@@ -17,10 +18,12 @@ struct manager {
 	struct config *config;
 	struct queue queue;
 	struct route_maps *routes;
+	struct bounce_templates *templates;  /* NULL: none */
 	size_t active_limit, recipient_limit;
 	int64_t queue_run_delay;  /* seconds, as all below */
 	int64_t minimal_backoff, maximal_backoff;
 	int64_t queue_lifetime, bounce_lifetime;
+	int64_t delay_warning;    /* 0: none */
 	int64_t transport_retry, command_limit, max_idle;
 	bool stopping;            /* SIGTERM: nothing new is begun */
 	uid_t default_uid;        /* default_privs */

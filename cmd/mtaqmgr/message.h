@@ -15,11 +15,16 @@ struct job;
 
 enum rcpt_state { RCPT_OPEN, RCPT_SENT, RCPT_DEFERRED, RCPT_BOUNCED, RCPT_PAUSED };
 
+/* What "sent" means to a sender who asked to be told: see agent.h. */
+enum rcpt_action { RCPT_DELIVERED, RCPT_RELAYED, RCPT_EXPANDED, RCPT_PASSED };
+
 struct rcpt {
 	struct queue_rcpt *q;     /* in the envelope */
 	enum rcpt_state state;
 	bool marked;              /* its letter in the file says so */
-	char dsn[12];             /* deferred and bounced: why */
+	enum rcpt_action action;  /* set before result_set */
+	bool report;              /* sent, and the sender is to be told */
+	char dsn[12];             /* deferred, bounced or to be reported: why */
 	char *relay, *text;
 };
 
@@ -35,6 +40,7 @@ struct message {
 	bool more;                /* the file holds recipients beyond this portion */
 	bool again;               /* not known to be new: there may be reasons of earlier attempts */
 	bool unparked;            /* has waited in a park: see park.h */
+	enum { WARN_UNKNOWN, WARN_NOT, WARN } warn; /* its sender is told of the delay */
 	bool gone;                /* its file is no longer in active/ */
 	bool returned;            /* somebody has put it into incoming/ while we were at it */
 	int64_t flushed;          /* monotonic time when an administrator asked for an attempt; 0: nobody did */

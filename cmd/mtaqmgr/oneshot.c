@@ -118,8 +118,11 @@ job_attrs(const struct job *j, struct buf *b)
 static void
 job_over(struct job *j, enum agent_status status, const char *dsn, const char *text)
 {
-	for (size_t i = 0; i < j->n; i++)
+	/* what the command makes of it nobody knows, unless flags= says that it delivers */
+	for (size_t i = 0; i < j->n; i++) {
+		j->rcpt[i]->action = strchr(j->d->t->command->flags, 'X') ? RCPT_DELIVERED : RCPT_RELAYED;
 		result_set(j->m, j->rcpt[i], j->d->t->name, j->started, status, dsn, NULL, NULL, text);
+	}
 	dest_job_done(j, FEEDBACK_GOOD, NULL, NULL);
 }
 
@@ -165,7 +168,7 @@ open_input(const struct job *j)
 
 	if (own < 0)
 		return -1;
-	if (flags[strspn(flags, "hu")])
+	if (flags[strspn(flags, "huX")])
 		return prefixed(j, flags, own);
 	snprintf(path, sizeof path, "/proc/self/fd/%d", own);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -193,6 +196,7 @@ take_results(struct oneshot *o)
 			continue;
 		for (size_t i = 0; i < j->n; i++) {
 			if (j->rcpt[i]->state == RCPT_OPEN && strcmp(j->rcpt[i]->q->addr, r.addr) == 0) {
+				j->rcpt[i]->action = result_action(r.action);
 				result_set(j->m, j->rcpt[i], j->d->t->name, j->started, r.status, r.dsn, r.relay, r.delays, r.text);
 				found++;
 				break;

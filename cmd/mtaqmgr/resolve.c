@@ -32,6 +32,7 @@ given(struct message *m, struct rcpt *r, const char *transport, enum agent_statu
 		dsn = code;
 		said += n + 1;
 	}
+	r->action = RCPT_RELAYED; /* what is discarded has not been delivered */
 	result_set(m, r, transport, 0, status, dsn, NULL, NULL, *said ? said : "Address is undeliverable");
 }
 

@@ -5,6 +5,7 @@
 
 #include "counting.h"
 
+#include "mail/bounce.h"
 #include "mail/log.h"
 
 #include "base/clock.h"
@@ -59,6 +60,17 @@ log_result(struct message *m, struct rcpt *r, const char *transport, int64_t sta
 	log_component("qmgr");
 }
 
+enum rcpt_action
+result_action(const char *name)
+{
+	static const char *const names[] = { "delivered", "relayed", "expanded", "passed" };
+
+	for (int i = 0; i < (int)(sizeof names / sizeof *names); i++)
+		if (strcmp(names[i], name) == 0)
+			return (enum rcpt_action)i;
+	return RCPT_DELIVERED;
+}
+
 void
 result_set(struct message *m, struct rcpt *r, const char *transport, int64_t started, enum agent_status status, const char *dsn,
     const char *relay, const char *delays, const char *text)
@@ -69,7 +81,8 @@ result_set(struct message *m, struct rcpt *r, const char *transport, int64_t sta
 	counting_add(transport, status, clock_real() - m->e.time);
 	r->state = status == AGENT_SENT ? RCPT_SENT : status == AGENT_DEFERRED ? RCPT_DEFERRED : RCPT_BOUNCED;
 	m->open--;
-	if (status == AGENT_SENT)
+	r->report = status == AGENT_SENT && r->action != RCPT_PASSED && *r->q->params && bounce_wanted(r->q->params, "SUCCESS");
+	if (status == AGENT_SENT && !r->report)
 		return;
 	snprintf(r->dsn, sizeof r->dsn, "%s", dsn);
 	r->relay = mem_strdup(relay ? relay : "");

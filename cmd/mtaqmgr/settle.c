@@ -73,6 +73,33 @@ too_old(const struct message *m)
 	return age_of(m) >= lifetime && believed_age(m, lifetime) >= lifetime;
 }
 
+/* That the sender was warned of the delay is kept where a crash or a rename cannot lose it: the file's owner may "execute" it. */
+static bool
+was_warned(struct message *m)
+{
+	struct stat st;
+	int fd = message_fd(m);
+
+	return fd < 0 || fstat(fd, &st) < 0 || (st.st_mode & S_IXUSR);
+}
+
+/* Tells the sender, once a message, about what has waited for delay_warning_time. */
+static void
+warn_sender(struct message *m)
+{
+	if (m->warn == WARN_UNKNOWN)
+		m->warn = manager.delay_warning && *m->e.sender && age_of(m) >= manager.delay_warning && !was_warned(m) ? WARN : WARN_NOT;
+	if (m->warn == WARN && notify_delayed(m) < 0)
+		m->warn = WARN_NOT; /* at the next attempt */
+}
+
+static void
+mark_warned(struct message *m)
+{
+	if (m->warn == WARN && fchmod(message_fd(m), 0700) < 0)
+		log_warn("%s: note that the sender was warned: %s", m->id, strerror(errno));
+}
+
 /* Writes the reasons of what is deferred, in one go. */
 static void
 write_reasons(struct message *m)
@@ -136,6 +163,10 @@ settle_portion(struct message *m)
 	}
 	if (count(m, RCPT_BOUNCED) && notify_failed(m) < 0)
 		change(m, RCPT_BOUNCED, RCPT_DEFERRED);
+	if (count(m, RCPT_SENT))
+		notify_sent(m);
+	if (count(m, RCPT_DEFERRED))
+		warn_sender(m);
 	write_reasons(m);
 	if (m->deferred || m->more || m->gone || m->open)
 		mark_bounced(m);
@@ -198,6 +229,7 @@ defer_message(struct message *m)
 {
 	struct timespec times[2] = { { .tv_nsec = UTIME_OMIT }, { 0 } };
 
+	mark_warned(m);
 	times[1].tv_sec = next_attempt(m);
 	if (utimensat(manager.queue.fd[QUEUE_ACTIVE], m->id, times, AT_SYMLINK_NOFOLLOW) < 0 && errno != ENOENT)
 		log_warn("%s: set the time of the next attempt: %s", m->id, strerror(errno));

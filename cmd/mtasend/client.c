@@ -206,8 +206,13 @@ client_job(struct client *cl, const struct agent_job *j, struct agent_reply *rep
 		try_kept(cl, &s);
 	if (s.open > 0)
 		try_targets(cl, &s);
-	for (size_t i = 0; i < j->rcpts; i++)
-		agent_reply_add(reply, s.out[i].status, s.out[i].dsn, j->rcpt[i].addr, s.out[i].relay, s.out[i].delays,
-		    s.out[i].text);
+	for (size_t i = 0; i < j->rcpts; i++) {
+		const struct outcome *o = &s.out[i];
+
+		if (o->status == AGENT_SENT)
+			agent_reply_sent(reply, o->action, o->dsn, j->rcpt[i].addr, o->relay, o->delays, o->text);
+		else
+			agent_reply_add(reply, o->status, o->dsn, j->rcpt[i].addr, o->relay, o->delays, o->text);
+	}
 	sending_free(&s);
 }

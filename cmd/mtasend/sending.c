@@ -8,6 +8,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* What the sender who asked for it is told (RFC 3461 5.2.2). A server that knows DSN has been told who wants to know, and
+ * reports itself; with LMTP the message has reached its end. */
+static const char *
+action_of(const struct conn *c)
+{
+	return c->dsn ? "passed" : c->lmtp ? "delivered" : "relayed";
+}
+
 void
 sending_note(struct sending *s, size_t i, const struct conn *c, const struct failure *f, const char *delays, bool final)
 {
@@ -20,6 +28,7 @@ sending_note(struct sending *s, size_t i, const struct conn *c, const struct fai
 	free(o->delays);
 	o->status = f->status;
 	memcpy(o->dsn, f->dsn, sizeof o->dsn);
+	o->action = c && f->status == AGENT_SENT ? action_of(c) : "";
 	o->text = mem_strdup(f->text.data);
 	o->relay = mem_strdup(c ? c->relay.data : "");
 	o->delays = mem_strdup(delays);

@@ -15,6 +15,7 @@ struct outcome {
 	bool final;               /* no other server is to be tried */
 	enum agent_status status;
 	char dsn[12];
+	const char *action;       /* of AGENT_SENT: see agent.h */
 	char *text;
 	char *relay;              /* "" none */
 	char *delays;

@@ -312,9 +312,9 @@ add_clean(struct buf *out, const char *s, size_t max, char instead)
 	}
 }
 
-int
-agent_result_format(struct buf *out, enum agent_status status, const char *dsn, const char *addr, const char *relay,
-    const char *delays, const char *text)
+static int
+format_result(struct buf *out, enum agent_status status, const char *dsn, const char *addr, const char *relay, const char *delays,
+    const char *action, const char *text)
 {
 	size_t start = out->len;
 	char code[12];
@@ -335,6 +335,10 @@ agent_result_format(struct buf *out, enum agent_status status, const char *dsn, 
 		buf_adds(out, " delays=");
 		add_clean(out, delays, 80, '?');
 	}
+	if (*action || starts(text, "action=")) {
+		buf_adds(out, " action=");
+		add_clean(out, action, 80, '?');
+	}
 	if (*text) {
 		buf_addc(out, ' ');
 		add_clean(out, text, AGENT_TEXT, ' ');
@@ -344,6 +348,13 @@ agent_result_format(struct buf *out, enum agent_status status, const char *dsn, 
 		return 0;
 	buf_truncate(out, start);
 	return -1;
+}
+
+int
+agent_result_format(struct buf *out, enum agent_status status, const char *dsn, const char *addr, const char *relay,
+    const char *delays, const char *text)
+{
+	return format_result(out, status, dsn, addr, relay, delays, "", text);
 }
 
 void
@@ -395,6 +406,7 @@ agent_result_parse(struct agent_result *r, const char *line, size_t n, const cha
 		return -1;
 	r->relay = take_word(&rest, "relay=", r->block + n);
 	r->delays = take_word(&rest, "delays=", r->block + n);
+	r->action = take_word(&rest, "action=", r->block + n);
 	r->text = rest;
 	*err = NULL;
 	return 0;
@@ -443,17 +455,31 @@ worse(int worst, enum agent_status status, const char *dsn)
 	return strcmp(dsn, "5.1.1") == 0 && worst != EX_UNAVAILABLE ? EX_NOUSER : EX_UNAVAILABLE;
 }
 
+static int
+add(struct agent_reply *r, enum agent_status status, const char *dsn, const char *addr, const char *relay, const char *delays,
+    const char *action, const char *text)
+{
+	r->worst = worse(r->worst, status, dsn);
+	if (format_result(&r->packet, status, dsn, addr, relay, delays, action, text) < 0) {
+		send_packet(r);
+		if (format_result(&r->packet, status, dsn, addr, relay, delays, action, text) < 0)
+			r->failed = true;
+	}
+	return r->failed ? -1 : 0;
+}
+
 int
 agent_reply_add(struct agent_reply *r, enum agent_status status, const char *dsn, const char *addr, const char *relay,
     const char *delays, const char *text)
 {
-	r->worst = worse(r->worst, status, dsn);
-	if (agent_result_format(&r->packet, status, dsn, addr, relay, delays, text) < 0) {
-		send_packet(r);
-		if (agent_result_format(&r->packet, status, dsn, addr, relay, delays, text) < 0)
-			r->failed = true;
-	}
-	return r->failed ? -1 : 0;
+	return add(r, status, dsn, addr, relay, delays, "", text);
+}
+
+int
+agent_reply_sent(struct agent_reply *r, const char *action, const char *dsn, const char *addr, const char *relay, const char *delays,
+    const char *text)
+{
+	return add(r, AGENT_SENT, dsn, addr, relay, delays, action, text);
 }
 
 int

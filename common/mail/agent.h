@@ -18,8 +18,11 @@
  *   bounced 5.1.1 <dave@example.org> 550 5.1.1 no such user
  *   done
  *
- * "relay=" and "delays=c/s/t" (connection, setup, transmission seconds) are optional and come first in the text. One job at a
- * time on a connection. A packet is at most AGENT_PACKET bytes: mtaqmgr gives no job that is larger. */
+ * "relay=", "delays=c/s/t" (connection, setup, transmission seconds) and "action=" are optional and come first in the text, in
+ * this order. action= says what "sent" means to a sender who asked to be told (RFC 3461 5.2): "delivered" (so it is without
+ * action=), "relayed" to where no report can be hoped for, "expanded" into several addresses, or "passed" on together with
+ * the sender's request: the next server reports. One job at a time on a connection. A packet is at most AGENT_PACKET bytes:
+ * mtaqmgr gives no job that is larger. */
 #ifndef MAIL_AGENT_H
 #define MAIL_AGENT_H
 #include "base/buf.h"
@@ -53,6 +56,7 @@ struct agent_result {
 	char *addr;
 	char *relay;              /* "" when not given */
 	char *delays;
+	char *action;             /* "" when not given */
 	char *text;
 	char *block;              /* private: holds the strings */
 };
@@ -78,6 +82,8 @@ int agent_receive(int sock, struct agent_job *j);
 struct agent_reply { int sock; struct buf packet; bool failed; int worst; };
 void agent_reply_init(struct agent_reply *r, int sock);              /* sock -1: prints to standard output */
 int agent_reply_add(struct agent_reply *r, enum agent_status status, const char *dsn, const char *addr, const char *relay, const char *delays, const char *text);
+/* The same for one that is sent, with its action. */
+int agent_reply_sent(struct agent_reply *r, const char *action, const char *dsn, const char *addr, const char *relay, const char *delays, const char *text);
 /* Ends the job; returns the exit status of the one-shot form (sysexits): 0 all sent, EX_TEMPFAIL when any is deferred or the
  * results could not be written, EX_NOUSER when all that failed are unknown (5.1.1), EX_UNAVAILABLE. r is ready for the next job. */
 int agent_reply_done(struct agent_reply *r);

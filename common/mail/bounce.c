@@ -3,6 +3,7 @@
 /* See bounce.h. */
 #include "mail/bounce.h"
 
+#include "mail/bounce_template.h"
 #include "mail/queue.h"
 #include "syntax/date.h"
 #include "syntax/envelope.h"
@@ -110,6 +111,24 @@ option_is(const struct bounce *b, const char *name, const char *value)
 	return same;
 }
 
+static enum bounce_action
+action_of(const struct bounce *b)
+{
+	return b->rcpts ? b->rcpt[0].action : BOUNCE_FAILED;
+}
+
+/* The words of an administrator; empty where there are none. */
+static const struct bounce_template *
+template_of(const struct bounce *b)
+{
+	static const struct bounce_template none;
+
+	if (!b->templates)
+		return &none;
+	return action_of(b) == BOUNCE_FAILED ? &b->templates->failure : action_of(b) == BOUNCE_DELAYED ? &b->templates->delay :
+	    &b->templates->success;
+}
+
 bool
 bounce_8bit(const struct bounce *b)
 {
@@ -118,7 +137,7 @@ bounce_8bit(const struct bounce *b)
 	for (size_t i = 0; i < b->rcpts; i++)
 		if (eight_bit(b->rcpt[i].text))
 			return true;
-	return false;
+	return template_of(b)->body && eight_bit(template_of(b)->body);
 }
 
 /* Words of text in lines of WIDTH, each with the indent in front; the first line has 'first' instead. ascii: other bytes come
@@ -161,9 +180,15 @@ put_wrapped(struct out *o, const char *first, const char *indent, const char *te
 static const char *
 subject(const struct bounce *b)
 {
-	if (!*b->sender)
-		return "Postmaster Copy: Undelivered Mail";
-	switch (b->rcpts ? b->rcpt[0].action : BOUNCE_FAILED) {
+	bool copy = b->copy || !*b->sender;
+
+	if (copy && template_of(b)->postmaster_subject)
+		return template_of(b)->postmaster_subject;
+	if (!copy && template_of(b)->subject)
+		return template_of(b)->subject;
+	if (copy)
+		return action_of(b) == BOUNCE_DELAYED ? "Postmaster Warning: Delayed Mail" : "Postmaster Copy: Undelivered Mail";
+	switch (action_of(b)) {
 	case BOUNCE_DELAYED:
 		return "Delayed Mail (still being retried)";
 	case BOUNCE_DELIVERED:
@@ -179,11 +204,16 @@ subject(const struct bounce *b)
 static void
 put_header(struct out *o, const struct bounce *b, const char *boundary)
 {
+	const char *from = template_of(b)->from;
 	struct buf h = BUF_INIT(1 << 16);
 
 	buf_adds(&h, "Date: ");
 	date_format(b->now, &h);
-	buf_addf(&h, "\nFrom: Mail Delivery System <%s>\nTo: <%s>\nSubject: %s\n", b->from, b->to, subject(b));
+	if (from && strchr(from, '@'))
+		buf_addf(&h, "\nFrom: %s", from);
+	else
+		buf_addf(&h, "\nFrom: Mail Delivery System <%s>", b->from);
+	buf_addf(&h, "\nTo: <%s>\nSubject: %s\n", b->to, subject(b));
 	buf_addf(&h, "Message-ID: <%s.%lld@%s>\n", b->id, (long long)b->now, b->hostname);
 	buf_addf(&h, "Auto-Submitted: auto-replied\nMIME-Version: 1.0\n"
 	    "Content-Type: multipart/report; report-type=delivery-status;\n\tboundary=\"%s\"\n", boundary);
@@ -227,14 +257,39 @@ meaning(const char *dsn)
 	return best;
 }
 
+/* Another server said it: an agent of ours has its name, without an address, in that place. */
 static bool
 from_relay(const struct bounce_rcpt *r)
 {
-	return *r->relay && strcmp(r->relay, "none") != 0;
+	return strchr(r->relay, '[') != NULL;
 }
 
 static void
-put_person_rcpt(struct out *o, const struct bounce_rcpt *r)
+put_delivered(struct out *o, const struct bounce_rcpt *r)
+{
+	static const char *const words[] = { [BOUNCE_DELIVERED] = "has been delivered.",
+	    [BOUNCE_RELAYED] = "has been passed on to a system that may send no report of its own.",
+	    [BOUNCE_EXPANDED] = "has been passed on to the addresses that this one stands for." };
+
+	put_wrapped(o, "    ", "    ", words[r->action], false);
+}
+
+static void
+put_said(struct out *o, const struct bounce_rcpt *r)
+{
+	struct buf first = BUF_INIT(1 << 16);
+
+	if (from_relay(r)) {
+		buf_addf(&first, "    The server %s said: ", r->relay);
+		put_wrapped(o, first.data, "      ", r->text, false);
+	} else {
+		put_wrapped(o, "    In detail: ", "      ", r->text, false);
+	}
+	buf_free(&first);
+}
+
+static void
+put_person_rcpt(struct out *o, const struct bounce *b, const struct bounce_rcpt *r)
 {
 	size_t m = meaning(r->dsn);
 
@@ -242,49 +297,67 @@ put_person_rcpt(struct out *o, const struct bounce_rcpt *r)
 	put(o, r->addr);
 	put(o, ">\n");
 	if (r->action >= BOUNCE_DELIVERED) {
-		put_wrapped(o, "    ", "    ", r->action == BOUNCE_DELIVERED ? "has been delivered." :
-		    "has been passed on to a system that may send no report of its own.", false);
+		put_delivered(o, r);
 		return;
 	}
 	put_wrapped(o, "    ", "    ", meanings[m].what, false);
-	put_wrapped(o, "    What to do: ", "    ", meanings[m].todo, false);
-	if (from_relay(r)) {
-		struct buf first = BUF_INIT(1 << 16);
+	if (r->action == BOUNCE_FAILED && *r->dsn == '4') {
+		struct buf t = BUF_INIT(256);
+		int64_t hours = (b->now - b->arrival) / 3600;
 
-		buf_addf(&first, "    The server %s said: ", r->relay);
-		put_wrapped(o, first.data, "      ", r->text, false);
-		buf_free(&first);
-	} else {
-		put_wrapped(o, "    In detail: ", "      ", r->text, false);
+		buf_addf(&t, "That was so for %lld %s, and the message is given up now.", (long long)(hours < 48 ? hours : hours / 24),
+		    hours < 48 ? "hours" : "days");
+		put_wrapped(o, "    ", "    ", hours < 1 ? "The message is given up now." : t.data, false);
+		buf_free(&t);
 	}
+	if (r->action == BOUNCE_FAILED)
+		put_wrapped(o, "    What to do: ", "    ", meanings[m].todo, false);
+	put_said(o, r);
 }
 
+/* How the text for people begins, without a template. */
 static void
-put_person(struct out *o, const struct bounce *b)
+put_start(struct out *o, const struct bounce *b)
 {
-	enum bounce_action action = b->rcpts ? b->rcpt[0].action : BOUNCE_FAILED;
 	struct buf t = BUF_INIT(1 << 16);
 
 	buf_addf(&t, "This is the mail system at %s.\n\n", b->hostname);
-	if (action == BOUNCE_DELAYED) {
-		buf_adds(&t, "Your message has not been delivered yet to the recipients below. You need not\n"
-		    "send it again: it will be tried until ");
+	if (action_of(b) == BOUNCE_DELAYED) {
+		buf_addf(&t, "%s message has not been delivered yet to the recipients below. %s: it will be\ntried until ",
+		    b->copy ? "A" : "Your", b->copy ? "Nothing is to be done" : "You need not send it\nagain");
 		date_format(b->retry_until, &t);
 		buf_adds(&t, ".\n");
-	} else if (action >= BOUNCE_DELIVERED) {
+	} else if (action_of(b) >= BOUNCE_DELIVERED) {
 		buf_adds(&t, "As you asked to be told, this is what became of your message:\n");
 	} else if (!*b->sender) {
 		buf_adds(&t, "A report could not be delivered to the one that it was for. Nothing more will be\ntried.\n");
+	} else if (b->copy) {
+		buf_addf(&t, "A message of <%s> could not be delivered to the recipients below. The sender has\nbeen told.\n", b->sender);
 	} else {
 		buf_adds(&t, "Your message could not be delivered to the recipients below. Nothing more will be\n"
 		    "tried for them; they have not got it.\n");
 	}
 	put(o, t.data);
+	buf_free(&t);
+}
+
+static void
+put_person(struct out *o, const struct bounce *b)
+{
+	const char *body = template_of(b)->body;
+	struct buf t = BUF_INIT(1 << 16);
+
+	if (body)
+		put(o, body);
+	else
+		put_start(o, b);
 	for (size_t i = 0; i < b->rcpts; i++)
-		put_person_rcpt(o, &b->rcpt[i]);
-	buf_clear(&t);
-	buf_addf(&t, "\nIf you need help, write to <%s> and include this report. Your\nmessage, or its header, is attached.\n", b->postmaster);
-	put(o, t.data);
+		put_person_rcpt(o, b, &b->rcpt[i]);
+	if (!body && !b->copy) {
+		buf_addf(&t, "\nIf you need help, write to <%s> and include this report. Your\nmessage, or its header, is attached.\n",
+		    b->postmaster);
+		put(o, t.data);
+	}
 	buf_free(&t);
 }
 
@@ -377,14 +450,18 @@ bounce_write(struct queue_writer *w, const struct bounce *b)
 {
 	struct out o = { .w = w, .b = BUF_INIT(1 << 20) };
 	bool utf8 = bounce_utf8(b), wide = bounce_8bit(b);
-	bool header_only = b->size > b->size_limit || option_is(b, "ret", "HDRS") ||
-	    (b->rcpts && b->rcpt[0].action >= BOUNCE_DELAYED && !option_is(b, "ret", "FULL"));
-	struct buf boundary = BUF_INIT(1024);
+	/* RFC 3461 5.2.2: RET=FULL is for failures only */
+	bool header_only = b->copy || b->size > b->size_limit || option_is(b, "ret", "HDRS") || action_of(b) >= BOUNCE_DELAYED;
+	const char *charset = template_of(b)->charset;
+	struct buf boundary = BUF_INIT(1024), type = BUF_INIT(2048);
+
+	/* what is said about recipients may be UTF-8, which holds ASCII */
+	buf_addf(&type, "text/plain; charset=%s", charset && strcasecmp(charset, "us-ascii") != 0 ? charset : "utf-8");
 
 	/* the ID was made after the message was sent, so it cannot hold it */
 	buf_addf(&boundary, "=_%s.%lld/mtakit", b->id, (long long)b->now);
 	put_header(&o, b, boundary.data);
-	put_part(&o, boundary.data, "Notification", "text/plain; charset=utf-8", wide);
+	put_part(&o, boundary.data, "Notification", type.data, wide);
 	put_person(&o, b);
 	put_part(&o, boundary.data, "Delivery report", utf8 ? "message/global-delivery-status" : "message/delivery-status", utf8);
 	put_status(&o, b);
@@ -396,6 +473,7 @@ bounce_write(struct queue_writer *w, const struct bounce *b)
 	put(&o, "--\n");
 	flush(&o);
 	buf_free(&boundary);
+	buf_free(&type);
 	buf_free(&o.b);
 	errno = o.failed;
 	return o.failed ? -1 : 0;

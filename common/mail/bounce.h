@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct bounce_templates;
 struct queue_writer;
 
 enum bounce_action { BOUNCE_FAILED, BOUNCE_DELAYED, BOUNCE_DELIVERED, BOUNCE_RELAYED, BOUNCE_EXPANDED };
@@ -39,6 +40,8 @@ struct bounce {
 	int fd;                   /* its file */
 	uint64_t content, size;   /* where the content is in it */
 	uint64_t size_limit;      /* a larger message is not returned, only its header */
+	bool copy;                /* for the postmaster: with the header only */
+	const struct bounce_templates *templates;    /* NULL: the built-in texts */
 };
 
 /* Whether a recipient's notify= asks for a report: "FAILURE", "DELAY", "SUCCESS". Without notify=: failures and delays. */

@@ -21,6 +21,22 @@ report_qualify(struct config *c, struct buf *out, const char *name)
 	}
 }
 
+bool
+report_class(struct config *c, const char *class)
+{
+	const char *p = config_str(c, "notify_classes");
+	size_t n = strlen(class);
+
+	for (p += strspn(p, ", \t"); *p; p += strspn(p, ", \t")) {
+		size_t word = strcspn(p, ", \t");
+
+		if (word == n && strncasecmp(p, class, n) == 0)
+			return true;
+		p += word;
+	}
+	return false;
+}
+
 int
 report_address(struct config *c, const char *sender, struct buf *from, struct buf *to, const char **why)
 {
@@ -36,7 +52,7 @@ report_address(struct config *c, const char *sender, struct buf *from, struct bu
 		buf_adds(to, sender);
 		return 1;
 	}
-	if (!*notice) {
+	if (!*notice || !report_class(c, "2bounce")) {
 		*why = "a report could not be delivered: dropped";
 		return 0;
 	}

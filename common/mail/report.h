@@ -10,6 +10,8 @@ struct config;
 
 /* Appends name, with @myorigin when it has no domain. */
 void report_qualify(struct config *c, struct buf *out, const char *name);
+/* notify_classes has that class. */
+bool report_class(struct config *c, const char *class);
 /* Who is told that mail of this sender failed (to), and the envelope sender of the report (from). A report about a report goes
  * to 2bounce_notice_recipient, from double_bounce_sender; what that address sends is never reported again, so a bounce of a
  * bounce ends. 1, or 0: nobody is told, and *why says why not. */

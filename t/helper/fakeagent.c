@@ -5,6 +5,8 @@
  *   ok...  sent       bounce...  5.1.1      defer...  4.2.0 of the mailbox      down...  4.4.1, connect failed
  *   slow...  sent after 300 ms      hang...  waits an hour      die...  dies in the middle      mute...  no result
  *
+ *   relayed... passed... expanded...  sent, with that action
+ *
  * anything else is sent. Each job is noted in the file of the first argument after -b: "id sender recipient ... uid=N".
  *
  *   fakeagent -b file */
@@ -55,6 +57,9 @@ answer(struct agent_reply *r, const char *addr)
 		agent_reply_add(r, AGENT_DEFERRED, "4.2.0", addr, "mx.fake[192.0.2.1]:25", NULL, "450 4.2.0 mailbox busy");
 	else if (starts(addr, "down"))
 		agent_reply_add(r, AGENT_DEFERRED, "4.4.1", addr, NULL, NULL, "connect to mx.fake[192.0.2.1]:25: Connection refused");
+	else if (starts(addr, "relayed") || starts(addr, "expanded") || starts(addr, "passed"))
+		agent_reply_sent(r, starts(addr, "r") ? "relayed" : starts(addr, "e") ? "expanded" : "passed", "2.0.0", addr,
+		    "mx.fake[192.0.2.1]:25", NULL, "250 2.0.0 taken");
 	else if (!starts(addr, "mute"))
 		agent_reply_add(r, AGENT_SENT, "2.0.0", addr, "mx.fake[192.0.2.1]:25", "0.1/0.2/0.3", "250 2.0.0 taken");
 }
