@@ -7,6 +7,7 @@
 #include "command.h"
 #include "job.h"
 #include "manager.h"
+#include "notify.h"
 
 #include "mail/config.h"
 #include "mail/log.h"
@@ -165,7 +166,12 @@ update_transport(const char *name, void *value, void *arg)
 void
 dest_pause_transport(struct transport *t, int64_t seconds, const char *dsn, const char *text)
 {
+	struct buf subject = BUF_INIT(4096);
+
 	log_warn("transport %s: %s; no other attempt for %lld seconds", t->name, text, (long long)seconds);
+	buf_addf(&subject, "transport %s does not work", t->name);
+	notify_trouble("software", subject.data, text);
+	buf_free(&subject);
 	set_pause(&t->pause, seconds, dsn, text);
 	strmap_each(dests, update_transport, t);
 }

@@ -6,6 +6,7 @@
 
 #include "dest.h"
 #include "manager.h"
+#include "notify.h"
 #include "park.h"
 #include "resolve.h"
 #include "scan.h"
@@ -287,6 +288,8 @@ unreadable(const char *id, int why)
 		log_warn("%s: %s; move to %s: %s", id, err.data, queue_names[to], strerror(errno));
 	else
 		log_warn("%s: moved to %s: %s", id, queue_names[to], err.data);
+	if (to == QUEUE_CORRUPT)
+		notify_trouble("software", "a file of the queue is damaged (see the directory corrupt)", err.data);
 	if (to == QUEUE_DEFERRED)
 		wait_add(id, clock_real() / 1000000 + manager.minimal_backoff);
 }

@@ -97,13 +97,17 @@ static void
 resolve(struct message *m, struct rcpt *r, bool resolved)
 {
 	const struct pause_rule *rule;
-	int found = 1;
+	int found = 1, moved = 0;
 
 	buf_clear(&text);
 	buf_clear(&err);
 	if (!resolved)
+		moved = route_relocated(manager.routes, r->q->addr, &text, &err);
+	if (!resolved && moved == 0)
 		found = route_resolve(manager.routes, r->q->addr, &route, &text, &err);
-	if (found < 0)
+	if (moved > 0)
+		result_set(m, r, "error", 0, AGENT_BOUNCED, "5.1.6", NULL, NULL, text.data);
+	else if (found < 0 || moved < 0)
 		result_set(m, r, "error", 0, AGENT_DEFERRED, "4.3.0", NULL, NULL, err.data);
 	else if (found == 0)
 		result_set(m, r, "error", 0, AGENT_BOUNCED, "5.1.1", NULL, NULL, text.data);

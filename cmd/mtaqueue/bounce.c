@@ -5,6 +5,8 @@
  * the report and the removal leaves a message on hold that was reported: at worst it is reported twice. */
 #include "take.h"
 
+#include "mail/bounce_template.h"
+#include "mail/config.h"
 #include "mail/log.h"
 #include "mail/report.h"
 
@@ -97,6 +99,21 @@ log_rows(struct item *it, const struct bounce_rcpt *list, size_t n)
 		    delay < 0 ? 0 : delay, delay < 0 ? 0 : delay, list[i].dsn, list[i].text);
 }
 
+/* bounce_template_file, read once; a mistake in it is told, and the built-in texts are taken. */
+static const struct bounce_templates *
+templates(struct config *c)
+{
+	static struct bounce_templates *t;
+	static bool read;
+	struct buf err = BUF_INIT(4096);
+
+	if (!read && bounce_templates_read(c, config_str(c, "bounce_template_file"), &t, &err) < 0)
+		msg_warn("%s", err.data);
+	read = true;
+	buf_free(&err);
+	return t;
+}
+
 /* Reports those who want to be told. 0, or -1. */
 static int
 report(struct item *it, const struct bounce_rcpt *all, size_t n)
@@ -104,7 +121,8 @@ report(struct item *it, const struct bounce_rcpt *all, size_t n)
 	struct bounce_rcpt *list = mem_array(n + 1, sizeof *list);
 	struct buf from = BUF_INIT(4096), to = BUF_INIT(4096), err = BUF_INIT(4096);
 	struct bounce b = { .sender = it->e.sender, .id = it->id, .opt = it->e.opt, .arrival = it->e.time / 1000000,
-		.now = clock_real() / 1000000, .rcpt = list, .fd = it->fd, .content = it->e.content, .size = it->e.size };
+		.now = clock_real() / 1000000, .rcpt = list, .fd = it->fd, .content = it->e.content, .size = it->e.size, .copy = !*it->e.sender,
+		.templates = templates(it->app->config) };
 	char id[QUEUE_ID_MAX + 1];
 	const char *why;
 	int r = 0;

@@ -241,12 +241,31 @@ policy_rcpt(struct session *s, const struct policy_rcpt *r)
 	return 0;
 }
 
+/* relocated_maps. 1: the refusal is sent. */
+static int
+refuse_moved(struct session *s, const struct policy_rcpt *r)
+{
+	struct buf text = BUF_INIT(4096), err = BUF_INIT(1024);
+	int moved = route_relocated(s->set->routes, r->text, &text, &err);
+
+	if (moved < 0)
+		trouble(s, r, err.data);
+	else if (moved > 0)
+		reply_reject(s, r->text, 550, "5.1.6", "<%s>: Recipient address rejected: %s", r->text, s->set->name_table ? text.data : "User has moved");
+	buf_free(&text);
+	buf_free(&err);
+	return moved != 0;
+}
+
 int
 policy_listed(struct session *s, const struct policy_rcpt *r)
 {
 	struct buf text = BUF_INIT(1024), err = BUF_INIT(1024);
-	int known = route_recipient(s->set->routes, r->text, &text, &err), class;
+	int known, class;
 
+	if (refuse_moved(s, r))
+		return -1;
+	known = route_recipient(s->set->routes, r->text, &text, &err);
 	if (known < 0) {
 		trouble(s, r, err.data);
 	} else if (known == 0) {

@@ -20,8 +20,8 @@
 
 struct route_maps {
 	struct matchlist *mydestination, *alias_domains, *mailbox_domains, *relay_domains, *own_addresses;
-	struct maplist *transport, *mailbox, *alias, *virtual_alias, *relay_rcpt, *local_rcpt, *uid, *gid;
-	bool has_mailbox, has_virtual_alias, has_relay_rcpt, has_local_rcpt, has_transport, has_fallback;
+	struct maplist *transport, *mailbox, *alias, *virtual_alias, *relay_rcpt, *local_rcpt, *relocated, *uid, *gid;
+	bool has_mailbox, has_virtual_alias, has_relay_rcpt, has_local_rcpt, has_transport, has_relocated, has_fallback;
 	bool transport_parent;    /* parent_domain_matches_subdomains names transport_maps */
 	char *local_transport, *virtual_transport, *relay_transport, *default_transport, *relayhost;
 	char *myorigin, *delimiter;
@@ -120,6 +120,7 @@ open_tables(struct route_maps *m, struct config *c, struct buf *err)
 	    !(m->virtual_alias = open_maps(c, "virtual_alias_maps", &m->has_virtual_alias, err)) ||
 	    !(m->relay_rcpt = open_maps(c, "relay_recipient_maps", &m->has_relay_rcpt, err)) ||
 	    !(m->local_rcpt = open_maps(c, "local_recipient_maps", &m->has_local_rcpt, err)) ||
+	    !(m->relocated = open_maps(c, "relocated_maps", &m->has_relocated, err)) ||
 	    !(m->alias = open_maps(c, "alias_maps", &ignored, err)) ||
 	    !(m->uid = open_maps(c, "virtual_uid_maps", &ignored, err)) ||
 	    !(m->gid = open_maps(c, "virtual_gid_maps", &ignored, err)))
@@ -168,6 +169,7 @@ route_close(struct route_maps **mp)
 	maplist_close(&m->virtual_alias);
 	maplist_close(&m->relay_rcpt);
 	maplist_close(&m->local_rcpt);
+	maplist_close(&m->relocated);
 	maplist_close(&m->alias);
 	maplist_close(&m->uid);
 	maplist_close(&m->gid);
@@ -303,6 +305,22 @@ route_recipient(struct route_maps *m, const char *address, struct buf *text, str
 		return MAP_ABSENT;
 	class = route_domain(m, m->addr.domain.data, err);
 	return class < 0 ? -1 : listed_recipient(m, class, text, err);
+}
+
+int
+route_relocated(struct route_maps *m, const char *address, struct buf *text, struct buf *err)
+{
+	int class, found;
+
+	if (!m->has_relocated || take_address(m, address, &m->value) < 0)
+		return MAP_ABSENT;
+	class = route_domain(m, m->addr.domain.data, err);
+	if (class < 0)
+		return -1;
+	found = find_address(m, m->relocated, class == ROUTE_LOCAL, true, &m->value, err);
+	if (found == MAP_FOUND)
+		buf_addf(text, "User has moved to %s", m->value.data);
+	return found == MAP_ERROR ? -1 : found;
 }
 
 /* "transport:nexthop" over what is there: an empty transport leaves it, an empty next hop means the recipient's

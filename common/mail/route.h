@@ -32,6 +32,8 @@ int route_domain(struct route_maps *m, const char *domain, struct buf *err);
 /* Whether mail for address would be accepted: 1 known, 0 unknown (text says why: "User unknown in local recipient table"),
  * -1 temporary (err). Addresses of ROUTE_DEFAULT are always known. */
 int route_recipient(struct route_maps *m, const char *address, struct buf *text, struct buf *err);
+/* relocated_maps: 1 the user has moved (text: "User has moved to X"), 0 not, -1 temporary (err). */
+int route_relocated(struct route_maps *m, const char *address, struct buf *text, struct buf *err);
 /* Resolves an address for delivery: the class, its transport (local_transport, virtual_transport, relay_transport or
  * default_transport with relayhost), then transport_maps over all (user+ext@domain, user@domain, domain, .parent, *). A local
  * name that alias_maps or fallbacks of the agent (luser_relay, ...) may know comes back resolved with an empty user. 1 resolved, 0 unknown recipient (text; bounce 5.1.1), -1 temporary (err). */
