@@ -26,7 +26,6 @@
 #include <unistd.h>
 
 #define JOB_SECONDS 14400         /* longest job: an agent has its own, shorter limits, so this one hangs */
-#define DEATHS 5                  /* one after the other: the transport is left alone for a while */
 
 struct pool {
 	struct transport *t;
@@ -112,7 +111,7 @@ agent_close(struct agent *a)
 static void
 count_death(struct transport *t, const char *text)
 {
-	if (++t->deaths < DEATHS)
+	if (++t->deaths < manager.fork_attempts)
 		return;
 	t->deaths = 0;
 	dest_pause_transport(t, manager.transport_retry, "4.3.0", text);
@@ -327,15 +326,15 @@ agent_started(struct child *c, int sock, const char *error)
 	struct job *j = a->job;
 
 	if (sock >= 0) {
+		a->pool->t->failed_starts = 0;
 		a->watch.fd = sock;
 		loop_watch(&a->watch);
 		give_job(a);
 		return;
 	}
 	a->pool->t->processes--;
-	dest_pause_transport(a->pool->t, manager.transport_retry, "4.3.0", error);
 	free(a);
-	dest_job_again(j);
+	dest_start_failed(j, error);
 }
 
 static void

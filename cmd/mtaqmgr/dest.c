@@ -176,6 +176,29 @@ dest_pause_transport(struct transport *t, int64_t seconds, const char *dsn, cons
 	strmap_each(dests, update_transport, t);
 }
 
+static void
+start_again(struct timer *timer)
+{
+	HOLDER(timer, struct transport, start_timer)->starting_later = false;
+}
+
+void
+dest_start_failed(struct job *j, const char *text)
+{
+	struct transport *t = j->d->t;
+
+	if (++t->failed_starts < manager.fork_attempts) {
+		log_warn("transport %s: %s; another attempt in %lld seconds", t->name, text, (long long)manager.fork_delay);
+		t->starting_later = true;
+		t->start_timer.fire = start_again;
+		timer_set(&t->start_timer, clock_deadline(manager.fork_delay));
+	} else {
+		t->failed_starts = 0;
+		dest_pause_transport(t, manager.transport_retry, "4.3.0", text);
+	}
+	dest_job_again(j);
+}
+
 void
 dest_flush(struct dest *d, int64_t asked)
 {

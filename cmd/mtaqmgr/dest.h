@@ -33,6 +33,9 @@ struct transport {
 	int64_t rate_delay;       /* microseconds between deliveries of a destination */
 	size_t processes;         /* agents that run or are being started */
 	unsigned deaths;          /* one after the other */
+	unsigned failed_starts;   /* likewise */
+	struct timer start_timer; /* until then no agent is started: fork_delay */
+	bool starting_later;
 	struct heap ready;        /* destinations with a job and room for it */
 	uint64_t now;             /* virtual time */
 	struct strmap *flows;
@@ -94,6 +97,8 @@ void dest_job_again(struct job *j);          /* back in line */
 void dest_job_split(struct job *j);          /* j is too large: its second half becomes a job of its own */
 bool dest_drain(void);            /* defers, for a slice of time, what waits for paused destinations */
 void dest_pause_transport(struct transport *t, int64_t seconds, const char *dsn, const char *text);
+/* The agent for j could not be started: it is tried again fork_attempts times, fork_delay apart, then the transport is paused. */
+void dest_start_failed(struct job *j, const char *text);
 /* The configuration has changed. */
 void dest_reload(void);
 struct transport *dest_transports(void);

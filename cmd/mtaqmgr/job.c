@@ -320,7 +320,7 @@ dest_run(void)
 		return false;
 	dest_sweep();
 	for (struct transport *t = dest_transports(); t; t = t->next) {
-		while ((first = heap_first(&t->ready)) != NULL) {
+		while (!t->starting_later && (first = heap_first(&t->ready)) != NULL) {
 			struct dest *d = HOLDER(first, struct dest, node);
 			struct heap_node *node = heap_first(&d->jobs);
 

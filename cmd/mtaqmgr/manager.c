@@ -50,6 +50,8 @@ manager_configure(struct config *c, struct buf *err)
 	manager.bounce_lifetime = config_time(c, "bounce_queue_lifetime");
 	manager.delay_warning = config_time(c, "delay_warning_time");
 	manager.transport_retry = config_time(c, "transport_retry_time");
+	manager.fork_attempts = (unsigned)config_int(c, "fork_attempts");
+	manager.fork_delay = config_time(c, "fork_delay");
 	manager.command_limit = config_time(c, "command_time_limit");
 	manager.max_idle = config_time(c, "max_idle");
 	if (manager.minimal_backoff < 1)

@@ -25,6 +25,8 @@ struct manager {
 	int64_t queue_lifetime, bounce_lifetime;
 	int64_t delay_warning;    /* 0: none */
 	int64_t transport_retry, command_limit, max_idle;
+	int64_t fork_delay;
+	unsigned fork_attempts;
 	bool stopping;            /* SIGTERM: nothing new is begun */
 	uid_t default_uid;        /* default_privs */
 	gid_t default_gid;

@@ -325,15 +325,16 @@ oneshot_started(struct child *c, int sock, const char *error)
 	struct job *j = o->job;
 
 	(void)sock;
-	if (!error)
+	if (!error) {
+		j->d->t->failed_starts = 0;
 		return;
+	}
 	timer_clear(&o->timer);
 	close_output(o);
 	j->d->t->processes--;
-	dest_pause_transport(j->d->t, manager.transport_retry, "4.3.0", error);
 	buf_free(&o->text);
 	free(o);
-	dest_job_again(j);
+	dest_start_failed(j, error);
 }
 
 static void
