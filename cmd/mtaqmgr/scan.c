@@ -286,7 +286,8 @@ scan_nothing_due(void)
 {
 	struct pollfd unread = { .fd = notify.fd, .events = POLLIN };
 
-	return !incoming && !incoming_again && !deferred && ring_n == 0 && wait_next() > clock_real() / 1000000 && poll(&unread, 1, 0) == 0;
+	/* where the kernel cannot say, nothing is taken to have come: it will be found by the next run */
+	return !incoming && !incoming_again && !deferred && ring_n == 0 && wait_next() > clock_real() / 1000000 && poll(&unread, 1, 0) <= 0;
 }
 
 void

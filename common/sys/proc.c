@@ -217,6 +217,8 @@ proc_spawn(const struct proc *p)
 		do
 			k = read(report[0], &why, sizeof why);
 		while (k < 0 && errno == EINTR);
+		if (k < 0) /* it may well run, but the caller is going to be told that it does not */
+			kill(pid, SIGKILL);
 		if (k != 0) {
 			while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
 				;
