@@ -246,6 +246,8 @@ message_vanished(struct message *m)
 static enum take
 not_opened(const char *id, enum queue_name from)
 {
+	int saved;
+
 	switch (errno) {
 	case ENOENT:
 		return TAKEN;
@@ -260,7 +262,9 @@ not_opened(const char *id, enum queue_name from)
 		log_warn("open %s/%s: %s", queue_names[from], id, strerror(errno));
 		return TAKEN;
 	default:
-		log_warn("open %s/%s: %s; trying again", queue_names[from], id, strerror(errno));
+		saved = errno;
+		log_warn("open %s/%s: %s; trying again", queue_names[from], id, strerror(saved));
+		errno = saved;
 		return TAKE_LATER;
 	}
 }
@@ -338,6 +342,7 @@ message_take(const char *id, enum queue_name from, bool is_new, int64_t flushed)
 		close(fd);
 		if (saved != ENOENT)
 			log_warn("move %s from %s to active: %s", id, queue_names[from], strerror(saved));
+		errno = saved;
 		return saved == ENOENT ? TAKEN : TAKE_LATER;
 	}
 	m = mem_zalloc(sizeof *m);

@@ -52,7 +52,7 @@ struct message {
 	void *tag_of;             /* and for which transport */
 };
 
-enum take { TAKEN, TAKE_LATER };     /* TAKE_LATER: the system is short of something; not now */
+enum take { TAKEN, TAKE_LATER };     /* TAKE_LATER: the system is short of something (errno); not now */
 
 bool message_room(void);          /* another one may be taken */
 size_t message_count(void);

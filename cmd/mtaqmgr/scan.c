@@ -7,6 +7,7 @@
 #include "loop.h"
 #include "manager.h"
 #include "message.h"
+#include "notify.h"
 #include "pausing.h"
 #include "settle.h"
 #include "wait.h"
@@ -244,6 +245,7 @@ take_one(void)
 	} else {
 		return false;
 	}
+	notify_trouble("resource", "the system has no room for a message to be taken from the queue", strerror(errno));
 	short_of = true;
 	timer_set(&retry_timer, clock_mono() + RETRY);
 	return false;

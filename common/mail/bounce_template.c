@@ -37,6 +37,7 @@ struct reader {
 	struct bounce_templates *t;
 	struct buf *err;
 	char number[32];
+	bool unknown;             /* the text holds a name that is no parameter: err says which */
 };
 
 /* The next line, ended with NUL in place of its LF; NULL at the end. */
@@ -63,9 +64,9 @@ wrong(struct reader *r, const char *why)
 	return -1;
 }
 
-/* "delay_warning_time_hours" and the like: the parameter in that unit. */
+/* "delay_warning_time_hours" and the like: the parameter in that unit. NULL for other names, which are main.cf's. */
 static const char *
-in_unit(void *arg, const char *name)
+value_of(void *arg, const char *name)
 {
 	static const struct { const char *suffix; int64_t seconds; } units[] = {
 		{ "_seconds", 1 }, { "_minutes", 60 }, { "_hours", 3600 }, { "_days", 86400 }, { "_weeks", 604800 },
@@ -82,6 +83,10 @@ in_unit(void *arg, const char *name)
 			snprintf(r->number, sizeof r->number, "%" PRId64, config_time(r->c, times[i]) / units[u].seconds);
 			return r->number;
 		}
+	}
+	if (!config_any(r->c, name) && !r->unknown) {
+		buf_addf(r->err, "line %d: in the template that ends here: $%s is no parameter", r->line, name);
+		r->unknown = true;
 	}
 	return NULL;
 }
@@ -150,8 +155,10 @@ take_template(struct reader *r, struct bounce_template *t, const char *end)
 		result = wrong(r, "the end of the template is missing");
 	else if (result == 0 && (header || !body.len))
 		result = wrong(r, "the template has no text: that begins behind an empty line");
-	else if (result == 0 && config_expand(r->c, body.data, in_unit, r, &text, &why) < 0)
+	else if (result == 0 && config_expand(r->c, body.data, value_of, r, &text, &why) < 0)
 		result = wrong(r, why.data);
+	if (r->unknown)
+		result = -1;
 	if (result == 0) {
 		free(t->body);
 		t->body = buf_steal(&text);

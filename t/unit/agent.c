@@ -122,6 +122,14 @@ test_results(void)
 	is_num(agent_result_parse(&r, "lost 2.0.0 <a@b>", 16, &err), -1, "an unknown status is refused");
 	is_num(agent_result_parse(&r, "sent 2.0.0 a@b", 14, &err), -1, "an address without brackets is refused");
 	is_num(agent_result_parse(&r, "done", 4, &err), -1, "done is no result");
+	buf_clear(&b);
+	agent_result_format(&b, AGENT_SENT, "2.0.0", "b@x", NULL, NULL, "action=passed x");
+	is(b.data, "sent 2.0.0 <b@x> action= action=passed x\n", "a text that looks like action= is none");
+	is_num(agent_result_parse(&r, b.data, b.len - 1, &err), 0, "it is read again");
+	is(r.action, "", "no action");
+	is(r.text, "action=passed x", "the text");
+	is_num(agent_result_parse(&r, "sent 2.0.0 <b@x> relay=r delays=1/2/3 action=relayed 250 ok", 58, &err), 0, "a result with its action");
+	is(r.action, "relayed", "which is read");
 	agent_result_free(&r);
 	buf_free(&b);
 }

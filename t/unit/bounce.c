@@ -2,6 +2,8 @@
  * Copyright (c) 2026 The mtakit authors */
 /* Reports: what they hold, and that no text of another server can change their form. */
 #include "mail/bounce.h"
+#include "mail/bounce_template.h"
+#include "mail/config.h"
 #include "mail/queue.h"
 
 #include "tap.h"
@@ -114,6 +116,98 @@ test_reports(int fd, uint64_t size)
 	buf_free(&text);
 }
 
+/* What only some reports say. */
+static void
+test_kinds(int fd, uint64_t size)
+{
+	struct bounce_rcpt rcpt[] = { { "bob@b.test", "", BOUNCE_FAILED, "4.4.1", "local", "connect to mx.b.test: timed out" } };
+	struct bounce b = { .hostname = "mx.here.test", .from = "MAILER-DAEMON@here.test", .to = "a@a.test", .postmaster = "postmaster@here.test",
+	    .sender = "a@a.test", .id = "0abcDEF", .opt = "ret=FULL", .arrival = 1000000000, .now = 1000432000, .rcpt = rcpt, .rcpts = 1, .fd = fd,
+	    .size = size, .size_limit = 50000, .retry_until = 1000432000 };
+	struct bounce_templates templates = { .failure = { .charset = (char *)"us-ascii", .subject = (char *)"Sorry", .postmaster_subject = (char *)"Seen",
+	    .body = (char *)"Our words.\n" } };
+	struct buf text = BUF_INIT(1 << 20);
+
+	report(&b, &text);
+	has(&text, "That was so for 5 days, and the message is given up now.", "after the last attempt: how long it was tried");
+	has_not(&text, "Remote-MTA", "an agent of ours is no other server");
+	rcpt[0].action = BOUNCE_DELAYED;
+	report(&b, &text);
+	has(&text, "\nAction: delayed\n", "a delay");
+	has(&text, "\nWill-Retry-Until: Fri, 14 Sep 2001 01:46:40", "and until when it is tried");
+	has(&text, "need not send it\nagain", "and that nothing is to be done");
+	has_not(&text, "the body", "RET=FULL is for failures (RFC 3461 5.2.2)");
+	rcpt[0].action = BOUNCE_EXPANDED;
+	report(&b, &text);
+	has(&text, "\nAction: expanded\n", "an expansion");
+	rcpt[0].action = BOUNCE_FAILED;
+	b.templates = &templates;
+	report(&b, &text);
+	has(&text, "\nSubject: Sorry\n", "a template: its subject");
+	has(&text, "charset=utf-8\n\nOur words.\n", "its text");
+	has_not(&text, "This is the mail system", "and not the built-in one");
+	b.copy = true;
+	report(&b, &text);
+	has(&text, "\nSubject: Seen\n", "the postmaster's copy: its subject");
+	has_not(&text, "the body", "and only the header of the message");
+	buf_free(&text);
+}
+
+/* A file of templates: what is wrong with it, or NULL. */
+static void
+test_template(const char *text, const char *wrong)
+{
+	struct bounce_templates *t = NULL;
+	struct buf err = BUF_INIT(4096), path = BUF_INIT(4096);
+	char *none[] = { NULL };
+	struct config *c;
+	FILE *f;
+
+	buf_addf(&path, "%s/main.cf", dir);
+	f = fopen(path.data, "w");
+	if (f) {
+		fputs("myhostname = mx.here.test\n", f);
+		fclose(f);
+	}
+	c = config_open(dir, none, &err);
+	buf_clear(&path);
+	buf_addf(&path, "%s/bounce.cf", dir);
+	f = fopen(path.data, "w");
+	if (f) {
+		fputs(text, f);
+		fclose(f);
+	}
+	if (!ok(c != NULL, "main.cf"))
+		return;
+	buf_clear(&err);
+	is_num(bounce_templates_read(c, path.data, &t, &err), wrong ? -1 : 0, wrong ? wrong : "a template is read");
+	if (wrong)
+		ok(strstr(err.data, wrong) != NULL && !t, "and the error says so");
+	else
+		is(t->failure.body, "mx.here.test for 5 days\n", "and expanded");
+	bounce_templates_free(&t);
+	config_close(&c);
+	buf_free(&err);
+	buf_free(&path);
+}
+
+static void
+test_templates(void)
+{
+	test_template("# c\n\nfailure_template = <<E\nSubject: x\n\n$myhostname for ${maximal_queue_lifetime_days} days\nE\n", NULL);
+	test_template("failure_template = <<E\r\nSubject: x\r\n\r\n$myhostname for $maximal_queue_lifetime_days days\r\nE\r\n", NULL);
+	test_template("failure_template = <<E\nSubject: x\n\nx\n", "line 4: the end of the template is missing");
+	test_template("failure_template = <<E\nSubject: x\nE\n", "line 3: the template has no text");
+	test_template("other_template = <<E\n\nx\nE\n", "line 1: \"failure_template = <<EOF\" is expected");
+	test_template("failure_template = x\n", "line 1: << and a word");
+	test_template("failure_template = <<\n", "line 1: the word behind << is missing");
+	test_template("failure_template = <<E\nTo: x\n\nx\nE\n", "line 2: known headers are");
+	test_template("failure_template = <<E\nSubject\n\nx\nE\n", "line 2: a header of a template");
+	test_template("failure_template = <<E\nSubject: \303\274\n\nx\nE\n", "line 2: a header of a template may hold only ASCII");
+	test_template("failure_template = <<E\nCharset: a; b=c\n\nx\nE\n", "line 2: Charset: is the name");
+	test_template("failure_template = <<E\nSubject: x\n\n$no_such_name\nE\n", "no_such_name");
+}
+
 int
 main(void)
 {
@@ -133,6 +227,8 @@ main(void)
 		fputs(message, f);
 		fflush(f);
 		test_reports(fileno(f), sizeof message - 1);
+		test_kinds(fileno(f), sizeof message - 1);
+		test_templates();
 		fclose(f);
 	}
 	queue_close(&queue);
