@@ -6,7 +6,7 @@
 . "$(dirname "$0")/lib.sh"
 have_program mtaqmgr mtadeliver mtaqueue || skip_all 'not all programs are built'
 FLIPS=${FLIPS:-1000} SEED=${SEED:-$$}
-mail_config default_transport=retry:no-such-place minimal_backoff_time=1000s qmgr_message_active_limit=200
+mail_config notify_classes= default_transport=retry:no-such-place minimal_backoff_time=1000s qmgr_message_active_limit=200
 owner=$(stat -c %U "$QUEUE/incoming")
 as=; [ "$(id -u)" -ne 0 ] || as="setpriv --reuid=$owner --regid=$(id -g "$owner") --clear-groups"
 printf 'Subject: to be damaged\nX-Number: <1>\n\nBEGIN 1\nsome lines\nof text\nEND 1\n' >"$T/message"
@@ -65,4 +65,30 @@ diag "flips: $FLIPS of $FLIPS accounted for: $corrupt in corrupt/, $(lines "$T/d
 unlike "$(cat "$LOG")" 'signal [0-9]|Sanitizer|assert' 'nothing crashed'
 for i in $(head -20 "$T/corrupt"); do mtaqueue -C "$CONF" show "$i" >"$T/show" 2>&1 || [ $? -lt 128 ] || echo "$i"; done >"$T/died"
 is "$(lines "$T/died")" 0 'mtaqueue show does not crash on them'
+
+# --- what is no queue file at all ---
+clear; : >"$T/ids"
+put() { echo "0dZ000000000BBBB$1"; }
+echo secret >"$T/secret"; chmod 600 "$T/secret"
+n=0
+odd() { n=$((n + 1)); f=$QUEUE/$1/$(put "$n"); echo "$1/${f##*/}" >>"$T/ids"; }
+for q in incoming deferred; do
+	odd $q; ln -s "$T/secret" "$f"
+	odd $q; mkfifo "$f"
+	odd $q; mkdir "$f"
+	odd $q; cp -p "$T/good" "$f"; ln "$f" "$T/link.$q"
+	odd $q; perl -MIO::Socket::UNIX -e 'chdir shift; IO::Socket::UNIX->new(Local => shift, Listen => 1) or die' "$QUEUE/$q" "${f##*/}"
+	if [ "$(id -u)" -eq 0 ]; then
+		odd $q; mknod "$f" c 1 5 2>/dev/null || mkdir "$f"
+		odd $q; cp "$T/good" "$f"; chown 4321 "$f"
+	fi
+done
+find "$QUEUE" ! -type d ! -name '*.pid' ! -path '*/state/*' -exec ls -ln {} + | sort >"$T/before"
+mtaqueue -C "$CONF" list >/dev/null 2>"$T/list"; ok $? "mtaqueue list passes over links, FIFOs, sockets, devices and files of others" || diag "$(cat "$T/list")"
+rm "$T/whole"; run; ok $? 'mtaqmgr passes over them'
+find "$QUEUE" ! -type d ! -name '*.pid' ! -path '*/state/*' -exec ls -ln {} + | sort >"$T/after"
+same "$T/before" "$T/after" 'none is touched'
+while read -r f; do grep -Eq "$f: (not a|Permission denied)" "$LOG" || echo "$f"; done <"$T/ids" >"$T/unreported"
+is "$(lines "$T/unreported")" 0 "each of them is reported ($(lines "$T/ids") of $(lines "$T/ids"))" || diag "$(cat "$T/unreported"; cut -c1-150 "$LOG" | tail -20)"
+is "$(count_files "$MAILDIR/new")" 3 'good messages among them are delivered'
 done_testing

@@ -26,7 +26,7 @@ printf 'busy.test\tretry:4.3.2 closed today\ngone.test\terror:5.1.6 moved away\n
 mtaconf -C "$C/conf" -e "queue_directory=$C/queue" "virtual_mailbox_base=$C/mail" "virtual_mailbox_maps=texthash:$C/conf/boxes" \
 	virtual_mailbox_domains=crash.test "virtual_uid_maps=static:$uid" "virtual_gid_maps=static:$gid" virtual_minimum_uid=1 \
 	"transport_maps=texthash:$C/conf/transport" default_transport=error:nobody mydestination= relay_domains= "maillog_file=$C/log" \
-	minimal_backoff_time=100s smtpd_error_sleep_time=0 smtpd_tls_security_level=none >/dev/null || { echo 'Bail out! mtaconf -e'; exit 1; }
+	minimal_backoff_time=100s notify_classes= smtpd_error_sleep_time=0 smtpd_tls_security_level=none >/dev/null || { echo 'Bail out! mtaconf -e'; exit 1; }
 chmod 777 "$C"
 [ "$(id -u)" -ne 0 ] || chown -R "$owner" "$C/queue" "$C/mail" "$C/log"
 case " ${SCENARIOS:-$all} " in *' pop '*)

@@ -13,7 +13,7 @@ TEST='postfix dovecot-core dovecot-pop3d dovecot-lmtpd swaks curl msmtp mpop fet
 	netcat-openbsd socat jq git binutils procps util-linux libio-socket-ssl-perl pflogsumm git-email
 	libmailtools-perl libauthen-sasl-perl iproute2'
 
-DEV='clang libclang-rt-14-dev cppcheck shellcheck clang-tidy e2fsprogs xfsprogs faketime' # fuzz, lint, test-long
+DEV='clang libclang-rt-14-dev cppcheck shellcheck clang-tidy e2fsprogs xfsprogs' # fuzz, lint, test-long
 
 list=
 for set in "${@:-build}"; do
