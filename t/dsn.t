@@ -142,6 +142,10 @@ ok $? "it is tried again"
 is "$(grep -c "$warned: sender delay notification" "$LOG")" 1 "the warning is sent once, also after a restart"
 smtp "<>" "<defer4@fake.test>"; wait_for 12 sh -c "[ \$(grep -c '$ID: to=<defer4@.*status=deferred' '$LOG') -ge 3 ]"
 is "$(grep -c "$ID: .* notification" "$LOG")" 0 "nobody is warned about a delayed report"
+mtaqueue -C "$DIR" pause --domain fake.test >/dev/null
+smtp "$me" "<ok@fake.test>"; report delay; ok $? "the sender is warned about mail that an administrator has paused, too"
+like "$REPORT" "held back by the administrator" "and why it waits"
+mtaqueue -C "$DIR" resume --domain fake.test >/dev/null
 empty
 
 # --- notices ---

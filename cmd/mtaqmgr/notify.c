@@ -109,11 +109,13 @@ notify(struct message *m, enum rcpt_state state, const struct kind *k)
 
 	for (size_t i = 0; i < m->e.rcpts; i++) {
 		struct rcpt *r = &m->rcpt[i];
+		bool paused = state == RCPT_DEFERRED && r->state == RCPT_PAUSED;
 
-		if (r->state != state || (state == RCPT_SENT ? !r->report : !bounce_wanted(r->q->params, k->wanted)))
+		if ((r->state != state && !paused) || (state == RCPT_SENT ? !r->report : !bounce_wanted(r->q->params, k->wanted)))
 			continue;
 		list[b.rcpts++] = (struct bounce_rcpt){ r->q->addr, r->q->params, state == RCPT_BOUNCED ? BOUNCE_FAILED :
-		    state == RCPT_DEFERRED ? BOUNCE_DELAYED : actions[r->action], r->dsn, r->relay, r->text };
+		    state == RCPT_DEFERRED ? BOUNCE_DELAYED : actions[r->action],
+		    paused ? "4.3.2" : r->dsn, paused ? "" : r->relay, paused ? "held back by the administrator" : r->text };
 	}
 	if (b.rcpts)
 		result = report(m, &b, k);

@@ -165,7 +165,7 @@ settle_portion(struct message *m)
 		change(m, RCPT_BOUNCED, RCPT_DEFERRED);
 	if (count(m, RCPT_SENT))
 		notify_sent(m);
-	if (count(m, RCPT_DEFERRED))
+	if (count(m, RCPT_DEFERRED) || count(m, RCPT_PAUSED))
 		warn_sender(m);
 	write_reasons(m);
 	if (m->deferred || m->more || m->gone || m->open)
