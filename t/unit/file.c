@@ -24,6 +24,7 @@ temporary_files(int dir)
 
 	ok(fd >= 0, "a temporary file can be made");
 	is_num(file_write_all(fd, "hello", 5), 0, "and written");
+	is_num(file_write_out(fd), 0, "its data can be written out before it has its name");
 	is_num(file_link(fd, dir, name, dir, "one"), 0, "and given a name");
 	is_num(file_sync(fd, dir), 0, "and made durable");
 	ok(exists("one") && (!*name || !exists(name)), "it stands under that name alone");
