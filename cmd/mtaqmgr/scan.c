@@ -31,6 +31,7 @@
 #include <unistd.h>
 
 #define NEW_FOR_OLD 8             /* one message in so many is an old one that is due */
+#define FLOW_BACKLOG 100          /* new messages that wait behind a full active queue */
 #define RETRY 1000000             /* microseconds until we try again what the system had no room for */
 
 struct arrival {
@@ -223,6 +224,27 @@ wake(struct timer *t)
 		short_of = false;
 }
 
+/* in_flow_delay: servers pause before they take more while a file says that more comes in than goes out. */
+static void
+tell_flow(void)
+{
+	static bool told;
+	bool busy = ring_n > (told ? FLOW_BACKLOG / 2 : FLOW_BACKLOG) && !message_room() && !manager.stopping;
+	int fd;
+
+	if (busy == told)
+		return;
+	told = busy;
+	if (!busy) {
+		unlinkat(manager.queue.top, QUEUE_BUSY, 0);
+		return;
+	}
+	fd = openat(manager.queue.top, QUEUE_BUSY, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
+	if (fd >= 0)
+		close(fd);
+	log_info("more mail comes in than goes out: %zu messages wait behind a full active queue", ring_n);
+}
+
 /* Takes one message, new before old, but a few old ones however much comes new. False: there is none, or no room. */
 static bool
 take_one(void)
@@ -256,6 +278,7 @@ take_messages(void)
 {
 	int64_t until = clock_mono() + LOOP_SLICE, due;
 
+	tell_flow();
 	while (take_one())
 		if (clock_mono() > until)
 			return true;
@@ -298,6 +321,7 @@ scan_open(void)
 	struct buf path = BUF_INIT(65536);
 
 	recover();
+	unlinkat(manager.queue.top, QUEUE_BUSY, 0); /* of a manager before us */
 	buf_addf(&path, "%s/%s", manager.queue.dir, queue_names[QUEUE_INCOMING]);
 	notify.fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
 	if (notify.fd < 0 || inotify_add_watch(notify.fd, path.data, IN_CREATE | IN_MOVED_TO | IN_ONLYDIR) < 0)

@@ -5,6 +5,9 @@
 #include "act.h"
 #include "compat.h"
 
+#include "mail/config.h"
+#include "map/map.h"
+
 #include "base/msg.h"
 
 #include <fcntl.h>
@@ -47,6 +50,22 @@ usage_of(const char *text)
 	exit(EX_USAGE);
 }
 
+/* fast_flush_domains: for whom users may ask. */
+static bool
+may_flush(struct app *app, const char *site)
+{
+	struct buf err = BUF_INIT(4096);
+	bool parent = strstr(config_str(app->config, "parent_domain_matches_subdomains"), "fast_flush_domains") != NULL;
+	struct matchlist *l = matchlist_open(config_str(app->config, "fast_flush_domains"), parent, &err);
+	int r = l ? matchlist_domain(l, site, &err) : MAP_ERROR;
+
+	if (r == MAP_ERROR)
+		msg_die(EX_TEMPFAIL, "fast_flush_domains: %s", err.data);
+	matchlist_close(&l);
+	buf_free(&err);
+	return r == MAP_FOUND;
+}
+
 int
 compat_postqueue(struct app *app, int argc, char **argv)
 {
@@ -80,6 +99,8 @@ compat_postqueue(struct app *app, int argc, char **argv)
 		}
 	if (!what || what == '?' || optind < argc)
 		usage_of("postqueue [-c config_dir] [-v] -f | -i queue_id | -j | -p | -s site");
+	if (what == 's' && !may_flush(app, words[3]))
+		msg_die(EX_UNAVAILABLE, "fatal: flush service is not configured for destination \"%s\": see fast_flush_domains", words[3]);
 	if (what == 'p')
 		return compat_mailq(app, argc, argv);
 	if (what == 'j')

@@ -20,6 +20,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <fcntl.h>
+#include <unistd.h>
+#include <time.h>
 
 #define PATIENCE (16u << 20)      /* bytes read after a refusal before we hang up */
 
@@ -364,6 +367,16 @@ log_message_id(struct session *s, const char *id)
 	log_component("smtpd");
 }
 
+/* in_flow_delay: the client waits a moment while mtaqmgr cannot keep up, so that deliveries get their turn. */
+static void
+slow_down(const struct session *s)
+{
+	struct timespec pause = { s->set->flow_delay, 0 };
+
+	if (pause.tv_sec > 0 && faccessat(s->queue->top, QUEUE_BUSY, F_OK, 0) == 0)
+		nanosleep(&pause, NULL);
+}
+
 void
 content_finish(struct session *s)
 {
@@ -381,6 +394,7 @@ content_finish(struct session *s)
 	log_message_id(s, s->tx.env.id);
 	log_batch(false);
 	buf_clear(&c->err);
+	slow_down(s);
 	if (queue_write_commit(&c->w, QUEUE_INCOMING, id, &c->err) < 0) {
 		write_failed(c);
 		log_warn("%s: %s", s->tx.env.id, c->err.data);

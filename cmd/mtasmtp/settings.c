@@ -52,6 +52,7 @@ read_limits(struct settings *s, struct config *c)
 {
 	s->timeout = config_time(c, "smtpd_timeout");
 	s->message_limit = config_time(c, "smtpd_total_timeout");
+	s->flow_delay = config_time(c, "in_flow_delay");
 	s->tls_timeout = config_time(c, "smtpd_starttls_timeout");
 	s->session_limit = config_time(c, "smtpd_session_time_limit");
 	s->min_data_rate = config_int(c, "smtpd_min_data_rate");

@@ -39,6 +39,7 @@ struct settings {
 	int64_t tls_timeout;              /* seconds for a handshake */
 	int64_t session_limit;            /* seconds for a session; 0: none */
 	int64_t message_limit;            /* seconds for a message */
+	int64_t flow_delay;               /* in_flow_delay, seconds */
 	int64_t min_data_rate;            /* bytes a second of a message */
 	int64_t error_sleep;
 	int soft_errors, hard_errors, junk_limit;

@@ -34,6 +34,8 @@ int queue_open(struct queue *q, const char *dir, bool create, struct buf *err);
 void queue_close(struct queue *q);
 /* Makes queue/state (pauses, counters: not messages) where it is not there. 0 or -1 with errno. */
 int queue_state_make(struct queue *q);
+/* Below the queue's top: is there while mtaqmgr cannot keep up with what comes in (in_flow_delay). */
+#define QUEUE_BUSY "state/busy"
 
 /* A new ID: time in microseconds and 40 random bits, in an alphabet without vowels that sorts as ASCII: 17 characters. */
 void queue_id_new(char id[QUEUE_ID_MAX + 1]);
