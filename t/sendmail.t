@@ -148,6 +148,8 @@ mv "$QUEUE"/incoming/* "$QUEUE/deferred/"
 $S -q
 is "$?$(count_files "$QUEUE/incoming")" 01 "-q puts deferred mail back to be tried now"
 taken
+$Q delete --all --now -q >/dev/null 2>&1
+out=$($S -q 2>&1); is "$?$out" 0 "-q with an empty queue has nothing to do: success"
 is "$($S -bp)" "Mail queue is empty" "an empty queue, as scripts look for it"
 if have_program mtaalias; then
 	printf 'root: bob\n' >"$T/aliases"

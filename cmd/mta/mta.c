@@ -143,7 +143,7 @@ reload(const struct options *o, struct config *c)
 
 	/* what the supervisor would refuse is refused here, where it is seen */
 	if (services_read(&l, c, o->config.overrides, &err) < 0)
-		msg_die(EX_CONFIG, "%s", err.data);
+		msg_die(EX_CONFIG, "not reloaded, all stays as it was: %s", err.data);
 	services_free(&l);
 	buf_free(&err);
 	pid = running(c, EXIT_FAILURE);

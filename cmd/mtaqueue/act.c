@@ -113,9 +113,10 @@ int
 verb_flush(struct app *app, int argc, char **argv)
 {
 	struct action a = { .did = "flushed", .would = "would flush", .from = BIT(QUEUE_DEFERRED), .to = QUEUE_INCOMING };
+	bool everything = argc == 1 || (argc == 2 && strcmp(argv[1], "-q") == 0); /* so does sendmail -q */
 	int status = run(app, argc, argv, &a, false);
 
-	return status == EX_NOINPUT && argc == 1 ? EX_OK : status; /* nothing waits: nothing to do */
+	return status == EX_NOINPUT && everything ? EX_OK : status; /* nothing waits: nothing to do */
 }
 
 int

@@ -14,6 +14,7 @@
 #include "base/num.h"
 
 #include <errno.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -86,6 +87,8 @@ set_comparison(struct selection *s, struct comparison *c, const char *text, bool
 static void
 select_option(struct selection *s, int letter, char *value)
 {
+	uint64_t uid;
+
 	switch (letter) {
 	case OPT_QUEUE:
 		add_queues(s, value);
@@ -113,6 +116,12 @@ select_option(struct selection *s, int letter, char *value)
 		break;
 	case 'n':
 		s->dry = true;
+		break;
+	case 256 + SELECT_UID:
+		/* a name mistyped would select nothing and look like an answer */
+		if (num_u64(value, UINT32_MAX, &uid) < 0 && !getpwnam(value))
+			usage(s->app, "--uid: no user \"%s\"", value);
+		add_pattern(&s->pattern[SELECT_UID], value);
 		break;
 	default:
 		add_pattern(&s->pattern[letter - 256], value);
