@@ -60,7 +60,7 @@ command_stls(struct session *s, char *arg)
 		reply(s, s->tls ? "-ERR TLS is active." : "-ERR TLS is not available.");
 	} else {
 		reply(s, "+OK Begin TLS negotiation now.");
-		/* what was sent along in the clear is not a command of the protected session (HOSTILE 72) */
+		/* what was sent along in the clear is not a command of the protected session */
 		io_discard_input(&s->io);
 		io_set_deadline(&s->io, clock_deadline(60));
 		if (io_tls_accept(&s->io, s->p->tls) < 0) {
