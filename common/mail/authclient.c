@@ -345,6 +345,18 @@ print_auth(struct authclient *a, const struct auth_request *req, uint32_t id)
 	io_puts(&a->io, "\n");
 }
 
+/* Sends what was printed and waits for its answer. */
+static int
+finish_request(struct authclient *a, uint32_t id, struct auth_result *res)
+{
+	if (io_flush(&a->io) < 0) {
+		buf_addf(&res->text, "write to %s: %s", a->path, io_strerror(&a->io));
+		disconnect(a);
+		return AUTH_TEMPFAIL;
+	}
+	return read_answer(a, id, res);
+}
+
 static int
 start_once(struct authclient *a, const struct auth_request *req, int64_t deadline, struct auth_result *res)
 {
@@ -357,12 +369,7 @@ start_once(struct authclient *a, const struct auth_request *req, int64_t deadlin
 		a->next_id = 1;
 	id = a->next_id;
 	print_auth(a, req, id);
-	if (io_flush(&a->io) < 0) {
-		buf_addf(&res->text, "write to %s: %s", a->path, io_strerror(&a->io));
-		disconnect(a);
-		return AUTH_TEMPFAIL;
-	}
-	return read_answer(a, id, res);
+	return finish_request(a, id, res);
 }
 
 int
@@ -405,12 +412,7 @@ authclient_continue(struct authclient *a, uint32_t id, const char *resp, int64_t
 	io_printf(&a->io, "CONT\t%" PRIu32 "\t", id);
 	io_puts(&a->io, resp);
 	io_puts(&a->io, "\n");
-	if (io_flush(&a->io) < 0) {
-		buf_addf(&res->text, "write to %s: %s", a->path, io_strerror(&a->io));
-		disconnect(a);
-		return AUTH_TEMPFAIL;
-	}
-	return read_answer(a, id, res);
+	return finish_request(a, id, res);
 }
 
 int

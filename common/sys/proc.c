@@ -21,26 +21,37 @@
 
 #define DEFAULT_PATH "/usr/local/bin:/usr/bin:/bin"
 
-/* The directory of the running binary, its sister where that is bin or sbin, then PATH. */
+/* The folder of the running program into dir; false: it cannot be told. */
+static bool
+own_dir(char *dir, size_t size)
+{
+	ssize_t n = readlink("/proc/self/exe", dir, size - 1);
+	char *slash;
+
+	if (n <= 0 || (size_t)n >= size - 1)
+		return false;
+	dir[n] = '\0';
+	slash = strrchr(dir, '/');
+	if (!slash || slash == dir)
+		return false;
+	*slash = '\0';
+	return true;
+}
+
+/* The folder of the running program, its sister where that is bin or sbin, then PATH. */
 static char *
 default_search(void)
 {
 	struct buf b = BUF_INIT(65536);
 	const char *path = getenv("PATH");
-	char self[4096], *slash;
-	ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
+	char dir[4096], *slash;
 
-	if (n > 0 && (size_t)n < sizeof self - 1) {
-		self[n] = '\0';
-		slash = strrchr(self, '/');
-		if (slash && slash != self) {
-			*slash = '\0';
-			buf_addf(&b, "%s:", self);
-			slash = strrchr(self, '/');
-			if (slash && (strcmp(slash, "/bin") == 0 || strcmp(slash, "/sbin") == 0)) {
-				slash[1] = '\0';
-				buf_addf(&b, "%s%s:", self, b.data[b.len - 5] == 's' ? "bin" : "sbin");
-			}
+	if (own_dir(dir, sizeof dir)) {
+		buf_addf(&b, "%s:", dir);
+		slash = strrchr(dir, '/');
+		if (slash && (strcmp(slash, "/bin") == 0 || strcmp(slash, "/sbin") == 0)) {
+			slash[1] = '\0';
+			buf_addf(&b, "%s%s:", dir, b.data[b.len - 5] == 's' ? "bin" : "sbin");
 		}
 	}
 	buf_adds(&b, path && *path ? path : DEFAULT_PATH);
@@ -87,20 +98,14 @@ static int
 open_sibling(const struct proc *p)
 {
 	struct buf name = BUF_INIT(65536);
-	char self[4096], *slash;
-	ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
-	int fd = -1;
+	char dir[4096];
+	int fd;
 
-	if (p->path || strchr(p->argv[0], '/') || n <= 0 || (size_t)n >= sizeof self - 1)
+	if (p->path || strchr(p->argv[0], '/') || !own_dir(dir, sizeof dir))
 		return -1;
-	self[n] = '\0';
-	slash = strrchr(self, '/');
-	if (slash) {
-		*slash = '\0';
-		buf_addf(&name, "%s/%s", self, p->argv[0]);
-		fd = open(name.data, O_PATH | O_CLOEXEC);
-		buf_free(&name);
-	}
+	buf_addf(&name, "%s/%s", dir, p->argv[0]);
+	fd = open(name.data, O_PATH | O_CLOEXEC);
+	buf_free(&name);
 	return fd;
 }
 
