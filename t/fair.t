@@ -12,41 +12,74 @@ perl -MIO::Socket::INET -e 'my $s = IO::Socket::INET->new(LocalAddr => "127.0.0.
 PIDS="$PIDS $!"
 wait_for 5 test -s "$T/silent"
 
-mail_config minimal_backoff_time=1s maximal_backoff_time=2s queue_run_delay=1s services=qmgr smtp_helo_timeout=2s
+mail_config minimal_backoff_time=1s maximal_backoff_time=2s queue_run_delay=1s services=qmgr recipient_delimiter=+ smtp_helo_timeout=2s
 cat > "$DIR/count" <<'END'
 #!/bin/sh
 # count FILE SECONDS RECIPIENT...: notes when it begins and ends
 f=$1 s=$2; shift 2
 echo "+ $*" >> "$f"; cat > /dev/null; sleep "$s"; echo "-" >> "$f"
 END
-chmod 755 "$DIR/count"
+cat > "$DIR/stamp" <<'END'
+#!/bin/sh
+f=$1 s=$2; shift 2
+echo "$(date +%s%N) + $*" >> "$f"; cat > /dev/null; sleep "$s"; echo "$(date +%s%N) -" >> "$f"
+END
+chmod 755 "$DIR/count" "$DIR/stamp"
 : > "$DIR/jobs"; chmod 666 "$DIR/jobs"
-for n in box two four all; do : > "$DIR/$n.out"; chmod 666 "$DIR/$n.out"; done
+for n in box two four flat all one rate begin; do : > "$DIR/$n.out"; chmod 666 "$DIR/$n.out"; done
 cat > "$DIR/transport" <<END
 .dead.test	smtp:[127.0.0.1]:$(cat "$T/silent")
 fake.test	fake:
 box.test	box:box
 two.test	two:two
 four.test	four:four
+flat.test	flat:flat
+one.test	one:
+bold.test	bold:
+shy.test	shy:
+.begin.test	begin:
 .all.test	all:
 rate.test	rate:
 END
 cat >> "$DIR/main.cf" <<END
 transport_maps = texthash:$DIR/transport
 fake_agent = $B/t/fakeagent -b $DIR/jobs
-rate_agent = $B/t/fakeagent -b $DIR/jobs
+rate_agent = $DIR/stamp $DIR/rate.out 0.5 \${recipient}
 rate_destination_rate_delay = 1s
-box_agent = $DIR/count $DIR/box.out 0.05 \${recipient}
+begin_agent = $DIR/stamp $DIR/begin.out 0.5 \${recipient}
+begin_transport_rate_delay = 1s
+bold_agent = $B/t/fakeagent -b $DIR/jobs
+bold_destination_recipient_limit = 2
+bold_initial_destination_concurrency = 4
+bold_destination_concurrency_limit = 4
+bold_destination_concurrency_failed_cohort_limit = 0
+bold_destination_concurrency_positive_feedback = 0
+bold_destination_concurrency_negative_feedback = 0
+shy_agent = $B/t/fakeagent -b $DIR/jobs
+shy_destination_recipient_limit = 2
+shy_initial_destination_concurrency = 4
+shy_destination_concurrency_limit = 4
+shy_destination_concurrency_failed_cohort_limit = 0
+shy_destination_concurrency_positive_feedback = 0
+shy_destination_concurrency_negative_feedback = 1
+box_agent = $DIR/count $DIR/box.out 0.5 \${recipient}
 box_destination_recipient_limit = 1
 box_destination_concurrency_limit = 1
+one_agent = $DIR/count $DIR/one.out 0.5 \${recipient}
+one_destination_recipient_limit = 1
+one_destination_concurrency_limit = 1
 two_agent = $DIR/count $DIR/two.out 0.2 \${recipient}
 two_destination_recipient_limit = 2
 two_initial_destination_concurrency = 2
 two_destination_concurrency_limit = 2
 four_agent = $DIR/count $DIR/four.out 0.2 \${recipient}
-four_destination_recipient_limit = 1
+four_destination_recipient_limit = 2
 four_initial_destination_concurrency = 2
 four_destination_concurrency_limit = 4
+flat_agent = $DIR/count $DIR/flat.out 0.2 \${recipient}
+flat_destination_recipient_limit = 2
+flat_initial_destination_concurrency = 2
+flat_destination_concurrency_positive_feedback = 0
 all_agent = $DIR/count $DIR/all.out 0.2 \${recipient}
 all_process_limit = 3
 END
@@ -106,21 +139,38 @@ is "$(grep "^$large " "$DIR/jobs" | awk '{ if (NF - 3 > m) m = NF - 3 } END { pr
 
 # --- limits ---
 add me@home.test a@box.test b@box.test c@box.test d@box.test; box=$ID
+add me@home.test e@one.test; one=$ID; add me@home.test E+x@one.test; removed "$one" 20; removed "$ID" 20
 # shellcheck disable=SC2046
 add me@home.test $(seq -f 'r%.0f@two.test' 12); two=$ID
 # shellcheck disable=SC2046
-add me@home.test $(seq -f 'r%.0f@four.test' 24); four=$ID
+add me@home.test $(seq -f 'r%.0f@four.test' 48); four=$ID
+# shellcheck disable=SC2046
+add me@home.test $(seq -f 'r%.0f@flat.test' 16); flat=$ID
 # shellcheck disable=SC2046
 add me@home.test $(seq -f 'r@h%.0f.all.test' 9); all=$ID
-removed "$box" 20; removed "$two" 20; removed "$four" 20; removed "$all" 20; ok $? "all are delivered"
-is "$(most "$DIR/box.out") $(grep -c '^+ [^ ]*$' "$DIR/box.out")" "1 4" "TRANSPORT_destination_concurrency_limit = 1 and _recipient_limit = 1: one recipient after the other"
+removed "$box" 20; removed "$two" 20; removed "$four" 20; removed "$flat" 20; removed "$all" 20; ok $? "all are delivered"
+is "$(grep -c '^+ [^ ]*$' "$DIR/box.out")" 4 "TRANSPORT_destination_recipient_limit = 1: one recipient each"
+[ "$(most "$DIR/box.out")" -ge 3 ]; ok $? "with it each recipient is a destination: several at once, though TRANSPORT_destination_concurrency_limit = 1"
+is "$(most "$DIR/one.out") $(grep -c ^- "$DIR/one.out")" "1 2" "one after the other to one recipient, whatever the case and extension"
 is "$(grep -c '^+ [^ ]* [^ ]*$' "$DIR/two.out")" 6 "TRANSPORT_destination_recipient_limit = 2: two recipients each"
 is "$(most "$DIR/two.out")" 2 "two deliveries at once"
 is "$(at_first "$DIR/four.out")" 2 "TRANSPORT_initial_destination_concurrency = 2: it begins with two"
 is "$(most "$DIR/four.out")" 4 "and grows to the limit as they go well"
+is "$(most "$DIR/flat.out")" 2 "TRANSPORT_destination_concurrency_positive_feedback = 0: it stays with that"
 is "$(most "$DIR/all.out")" 3 "TRANSPORT_process_limit: three processes for nine destinations"
-add me@home.test a@rate.test; removed "$ID" 5; start=$(date +%s%N)
-add me@home.test b@rate.test; removed "$ID" 5
-ms=$((($(date +%s%N) - start) / 1000000))
-[ $ms -ge 700 ] && [ $ms -lt 2500 ]; ok $? "TRANSPORT_destination_rate_delay: a second between two deliveries ($ms ms)"
+add me@home.test a@rate.test; add me@home.test b@rate.test; removed "$ID" 8
+ms=$(awk 'NR == 2 { end = $1 } NR == 3 { printf "%d", ($1 - end) / 1000000 }' "$DIR/rate.out")
+[ "$ms" -ge 950 ] && [ "$ms" -lt 2500 ]; ok $? "TRANSPORT_destination_rate_delay: a second from the end of one delivery to the next ($ms ms)"
+add me@home.test a@1.begin.test a@2.begin.test a@3.begin.test; removed "$ID" 8
+ms=$(awk '$2 == "+" { if (last && (!min || $1 - last < min)) min = $1 - last; last = $1; n++ } END { printf "%d", n == 3 ? min / 1000000 : 0 }' "$DIR/begin.out")
+[ "$ms" -ge 900 ] && [ "$ms" -lt 2500 ]; ok $? "TRANSPORT_transport_rate_delay: a second between the beginnings of deliveries to different destinations ($ms ms)"
+for t in shy bold; do
+	for n in 1 2 3; do add me@home.test "down$n@$t.test"; done
+	wait_for 8 grep -q "$ID: to=<down3@$t.test>.*deferred" "$LOG"
+	mtaqueue -C "$DIR" delete --now --domain "$t.test" >/dev/null
+	add me@home.test slow1@$t.test slow2@$t.test slow3@$t.test slow4@$t.test slow5@$t.test slow6@$t.test slow7@$t.test slow8@$t.test
+	removed "$ID" 8
+	eval "${t}_s=\$(sed -n 's/.*$ID: to=<slow.*, delay=\([0-9.]*\),.*/\1/p' '$LOG' | sort -n | tail -1)"
+done
+awk "BEGIN { exit !($shy_s >= 2.3 && $bold_s < 2.2) }"; ok $? "TRANSPORT_destination_concurrency_negative_feedback: after failures fewer at once ($shy_s s; with feedback 0 $bold_s s)"
 done_testing

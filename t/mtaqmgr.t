@@ -82,7 +82,7 @@ skill_agent = $D/bin/status kill \${recipient}
 slong_agent = $D/bin/status long \${recipient}
 smany_agent = flags=DRO $D/bin/status many \${recipient}
 lines_agent = $D/bin/lines \${recipient}
-command_time_limit = 1s
+slong_time_limit = 1s
 minimal_backoff_time = 1s
 maximal_backoff_time = 2s
 queue_run_delay = 1s
@@ -205,7 +205,7 @@ logged "$ID: to=<joe@s70.test>.*status=deferred"; ok $? "any other exit status i
 add ok@send.test joe@skill.test
 logged "$ID: to=<joe@skill.test>.*status=deferred \(command died with signal 9"; ok $? "death by a signal is temporary"
 add ok@send.test joe@slong.test
-logged "$ID: to=<joe@slong.test>.*status=deferred \(command time limit of 1 seconds exceeded"; ok $? "a command that takes too long is ended"
+logged "$ID: to=<joe@slong.test>.*status=deferred \(command time limit of 1 seconds exceeded"; ok $? "a command that takes longer than TRANSPORT_time_limit is ended"
 add ok@send.test joe@smany.test
 logged "$ID: to=<joe@smany.test>.*status=deferred"; ok $? "a command may say as much as it likes"
 like "$(cat "$D/status.out")" "^Delivered-To: joe@smany.test" "flags=DRO puts headers in front"
@@ -348,6 +348,23 @@ wait_for 30 grep -q "$big: removed" "$LOG"; ok $? "a message with 4000 recipient
 is "$(grep "^$big" "$D/jobs" | tr ' ' '\n' | grep -c '@d')" 4000 "each recipient once"
 [ "$before" -lt 3990 ]; ok $? "another message did not wait for it ($before of 4000 were done)"
 stop; is $? 0 "stops"
+
+# --- soft_bounce ---
+: > "$LOG"
+manager -o soft_bounce=yes
+add ok@send.test bounce10@a.test x@err.test
+logged "$ID: to=<bounce10@a.test>.*dsn=4.1.1, status=SOFTBOUNCE \(550 5.1.1"; ok $? "soft_bounce: what would be returned waits"
+in_queue deferred "$ID" && logged "$ID: to=<x@err.test>.*dsn=4.1.6, status=SOFTBOUNCE"; ok $? "whoever refuses it"
+unlike "$(cat "$LOG")" "$ID: sender non-delivery" "and nobody is told"
+mtaqueue -C "$D" delete --now "$ID" >/dev/null
+stop
+
+# --- recipients in memory ---
+: > "$LOG"; : > "$D/jobs"
+manager -o qmgr_message_recipient_limit=10 -o qmgr_message_recipient_minimum=3
+add ok@send.test $(seq -f 'ok%.0f@a.test' 25)
+logged "$ID: removed"; is "$(awk '{ if (NF - 3 > m) m = NF - 3; n += NF - 3 } END { print m, n }' "$D/jobs")" "10 25" "qmgr_message_recipient_limit bounds what is read of one message at once"
+stop
 
 # --- one run ---
 add ok@send.test ok9@a.test defer9@a.test bounce9@a.test

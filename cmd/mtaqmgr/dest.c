@@ -38,6 +38,27 @@ limit(const char *transport, const char *suffix, const char *def)
 	return n > 0 && n < INT_MAX ? (int)n : INT_MAX;
 }
 
+/* How its window follows success or failure. A value that is none is 1, the default of Postfix. */
+static struct feedback_rule
+feedback_of(const struct transport *t, const char *suffix)
+{
+	struct buf name = BUF_INIT(4096);
+	struct feedback_rule rule = { .number = 1 };
+	const char *value = NULL;
+
+	if (buf_addf(&name, "%s_%s", t->name, suffix) == 0)
+		value = config_any(manager.config, name.data);
+	if (!value) {
+		buf_clear(&name);
+		buf_addf(&name, "default_%s", suffix);
+		value = config_str(manager.config, name.data);
+	}
+	if (window_rule_parse(value, &rule) < 0)
+		log_warn("%s = %s: expected a number from 0 to 1, alone or with / concurrency or / sqrt_concurrency; 1 is used", name.data, value);
+	buf_free(&name);
+	return rule;
+}
+
 static void
 transport_configure(struct transport *t)
 {
@@ -58,6 +79,10 @@ transport_configure(struct transport *t)
 	t->first_concurrency = limit(t->name, "initial_destination_concurrency", "initial_destination_concurrency");
 	t->failed_cohorts = limit(t->name, "destination_concurrency_failed_cohort_limit",
 	    "default_destination_concurrency_failed_cohort_limit");
+	t->grow = feedback_of(t, "destination_concurrency_positive_feedback");
+	t->shrink = feedback_of(t, "destination_concurrency_negative_feedback");
+	t->command_limit = config_transport(manager.config, t->name, "time_limit", "command_time_limit");
+	t->start_delay = config_transport(manager.config, t->name, "transport_rate_delay", "default_transport_rate_delay") * 1000000;
 	t->rate_delay = config_transport(manager.config, t->name, "destination_rate_delay", "default_destination_rate_delay") * 1000000;
 	if (t->rate_delay > 0)
 		t->concurrency_limit = t->first_concurrency = 1;
@@ -122,7 +147,9 @@ dest_update(struct dest *d)
 		return;
 	if (dest_paused(d))
 		job_drain(d);
-	else if (d->busy < (int)d->window && (!d->not_before || d->not_before <= clock_mono()))
+	else if (d->not_before && d->not_before > clock_mono())
+		timer_set(&d->timer, d->not_before);
+	else if (d->busy < (int)d->window)
 		heap_add(&d->t->ready, &d->node, first->key);
 }
 
@@ -140,16 +167,10 @@ timer_fired(struct timer *timer)
 }
 
 void
-dest_wait(struct dest *d, int64_t until)
-{
-	timer_set(&d->timer, until);
-}
-
-void
 dest_pause(struct dest *d, int64_t seconds, const char *dsn, const char *text)
 {
 	set_pause(&d->pause, seconds, dsn, text);
-	dest_wait(d, d->pause.until);
+	timer_set(&d->timer, d->pause.until);
 	dest_update(d);
 }
 
@@ -183,15 +204,21 @@ start_again(struct timer *timer)
 }
 
 void
+dest_start_later(struct transport *t, int64_t microseconds)
+{
+	t->starting_later = true;
+	t->start_timer.fire = start_again;
+	timer_set(&t->start_timer, clock_mono() + microseconds);
+}
+
+void
 dest_start_failed(struct job *j, const char *text)
 {
 	struct transport *t = j->d->t;
 
 	if (++t->failed_starts < manager.fork_attempts) {
 		log_warn("transport %s: %s; another attempt in %lld seconds", t->name, text, (long long)manager.fork_delay);
-		t->starting_later = true;
-		t->start_timer.fire = start_again;
-		timer_set(&t->start_timer, clock_deadline(manager.fork_delay));
+		dest_start_later(t, manager.fork_delay * 1000000);
 	} else {
 		t->failed_starts = 0;
 		dest_pause_transport(t, manager.transport_retry, "4.3.0", text);
@@ -228,11 +255,11 @@ make_set(const struct route *r)
 }
 
 static struct dest *
-dest_new(const struct route *r)
+dest_new(const struct route *r, struct transport *t)
 {
 	struct dest *d = mem_zalloc(sizeof *d);
 
-	d->t = transport_get(r->transport.data);
+	d->t = t;
 	d->key = mem_strdup(key.data);
 	d->nexthop = mem_strdup(r->nexthop.data);
 	d->set = make_set(r);
@@ -246,9 +273,23 @@ dest_new(const struct route *r)
 	return d;
 }
 
-struct dest *
-dest_get(const struct route *r)
+/* Adds the user of an address to the key, in small letters and without an extension: limits are for each user then. */
+static void
+add_user(const char *addr)
 {
+	const char *delimiter = config_str(manager.config, "recipient_delimiter"), *at = strrchr(addr, '@');
+	size_t n = at ? (size_t)(at - addr) : strlen(addr), base = strcspn(addr, delimiter);
+
+	if (base && base < n)
+		n = base;
+	for (size_t i = 0; i < n; i++)
+		buf_addc(&key, addr[i] >= 'A' && addr[i] <= 'Z' ? (char)(addr[i] - 'A' + 'a') : addr[i]);
+}
+
+struct dest *
+dest_get(const struct route *r, const char *addr)
+{
+	struct transport *t = transport_get(r->transport.data);
 	struct dest *d;
 
 	if (!dests)
@@ -257,14 +298,18 @@ dest_get(const struct route *r)
 	buf_clear(&key);
 	buf_addf(&key, "%s\001%s\001%s\001%s\001%d\001%d", r->transport.data, r->nexthop.data, r->user.data, r->mailbox.data, (int)r->uid,
 	    (int)r->gid);
+	if (t->rcpt_limit == 1) {
+		buf_addc(&key, '\001');
+		add_user(addr);
+	}
 	d = strmap_get(dests, key.data);
-	return d ? d : dest_new(r);
+	return d ? d : dest_new(r, t);
 }
 
 static bool
 idle(const struct dest *d)
 {
-	return !d->busy && !d->jobs.n && !d->draining && !d->filling && !d->park.before && !dest_paused(d);
+	return !d->busy && !d->jobs.n && !d->draining && !d->filling && !d->park.before && !dest_paused(d) && d->not_before <= clock_mono();
 }
 
 static void
@@ -334,6 +379,8 @@ dest_reload(void)
 		transport_configure(t);
 		t->pause.until = 0;
 		t->deaths = 0;
+		t->starting_later = false;
+		timer_clear(&t->start_timer);
 	}
 	if (dests)
 		strmap_each(dests, reconfigure, NULL);

@@ -12,6 +12,7 @@
 #include "loop.h"
 #include "message.h"
 #include "park.h"
+#include "window.h"
 
 struct agent_command;
 struct route;
@@ -30,11 +31,14 @@ struct transport {
 	char *problem;            /* why it is unknown */
 	size_t process_limit, rcpt_limit;
 	int concurrency_limit, first_concurrency, failed_cohorts;
-	int64_t rate_delay;       /* microseconds between deliveries of a destination */
+	struct feedback_rule grow, shrink;   /* the window of its destinations */
+	int64_t rate_delay;       /* microseconds from the end of a destination's delivery to its next one */
+	int64_t start_delay;      /* microseconds between the beginnings of two deliveries of the transport */
+	int64_t command_limit;    /* seconds that a command may take */
 	size_t processes;         /* agents that run or are being started */
 	unsigned deaths;          /* one after the other */
 	unsigned failed_starts;   /* likewise */
-	struct timer start_timer; /* until then no agent is started: fork_delay */
+	struct timer start_timer; /* until then nothing is started: fork_delay, or transport_rate_delay */
 	bool starting_later;
 	struct heap ready;        /* destinations with a job and room for it */
 	uint64_t now;             /* virtual time */
@@ -80,8 +84,8 @@ struct job {
 	int64_t started;          /* wall clock, microseconds */
 };
 
-/* The destination of a resolved recipient. */
-struct dest *dest_get(const struct route *r);
+/* The destination of a resolved recipient: where one recipient is delivered at a time, each is a destination of its own. */
+struct dest *dest_get(const struct route *r, const char *addr);
 /* Gives one more recipient of m to d; the jobs are put in line by dest_enqueue at the end of the portion. */
 void dest_add(struct dest *d, struct message *m, struct rcpt *r);
 struct park *dest_enqueue(struct message *m); /* not NULL: there are too many; m is to be let go and its ID put there */

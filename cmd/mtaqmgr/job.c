@@ -201,10 +201,8 @@ job_start(struct job *j)
 	j->m->running++;
 	busy++;
 	j->started = clock_real();
-	if (d->t->rate_delay) {
-		d->not_before = clock_mono() + d->t->rate_delay;
-		dest_wait(d, d->not_before);
-	}
+	if (d->t->start_delay)
+		dest_start_later(d->t, d->t->start_delay);
 	dest_update(d);
 }
 
@@ -223,14 +221,10 @@ feedback(struct dest *d, enum feedback f, const char *dsn, const char *text)
 {
 	if (f == FEEDBACK_GOOD) {
 		d->failures = 0;
-		if (d->window < d->t->concurrency_limit)
-			d->window += 1 / d->window;
+		d->window = window_grow(d->window, &d->t->grow, d->busy + 1, d->t->first_concurrency, d->t->concurrency_limit);
 	} else if (f == FEEDBACK_BAD) {
 		d->failures += 1 / d->window;
-		if (d->window > 1)
-			d->window -= 1 / d->window;
-		if (d->window < 1)
-			d->window = 1;
+		d->window = window_shrink(d->window, &d->t->shrink);
 		if (d->failures >= d->t->failed_cohorts - 0.01) {
 			dest_pause(d, manager.minimal_backoff, dsn, text);
 			return;
@@ -247,6 +241,8 @@ dest_job_done(struct job *j, enum feedback f, const char *dsn, const char *text)
 
 	job_stop(j);
 	job_free(j);
+	if (d->t->rate_delay)
+		d->not_before = clock_mono() + d->t->rate_delay;
 	feedback(d, f, dsn, text);
 	message_check(m);
 }

@@ -10,7 +10,7 @@ const struct pause *dest_paused(const struct dest *d);
 /* Something about d has changed: is it ready? */
 void dest_update(struct dest *d);
 void dest_pause(struct dest *d, int64_t seconds, const char *dsn, const char *text);
-void dest_wait(struct dest *d, int64_t until);       /* d is looked at again at that time */
+void dest_start_later(struct transport *t, int64_t microseconds);    /* nothing of t is started until then */
 void dest_sweep(void);            /* now and then: forgets destinations without work */
 /* d is paused and has jobs: they will be deferred, in slices. */
 void job_drain(struct dest *d);

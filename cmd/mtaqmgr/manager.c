@@ -43,6 +43,7 @@ manager_configure(struct config *c, struct buf *err)
 	manager.config = c;
 	manager.active_limit = (size_t)config_int(c, "qmgr_message_active_limit");
 	manager.recipient_limit = (size_t)config_int(c, "qmgr_message_recipient_limit");
+	manager.recipient_minimum = (size_t)config_int(c, "qmgr_message_recipient_minimum");
 	manager.queue_run_delay = config_time(c, "queue_run_delay");
 	manager.minimal_backoff = config_time(c, "minimal_backoff_time");
 	manager.maximal_backoff = config_time(c, "maximal_backoff_time");
@@ -51,8 +52,8 @@ manager_configure(struct config *c, struct buf *err)
 	manager.delay_warning = config_time(c, "delay_warning_time");
 	manager.transport_retry = config_time(c, "transport_retry_time");
 	manager.fork_attempts = (unsigned)config_int(c, "fork_attempts");
+	manager.soft_bounce = config_bool(c, "soft_bounce");
 	manager.fork_delay = config_time(c, "fork_delay");
-	manager.command_limit = config_time(c, "command_time_limit");
 	manager.max_idle = config_time(c, "max_idle");
 	if (manager.minimal_backoff < 1)
 		manager.minimal_backoff = 1;

@@ -19,14 +19,15 @@ struct manager {
 	struct queue queue;
 	struct route_maps *routes;
 	struct bounce_templates *templates;  /* NULL: none */
-	size_t active_limit, recipient_limit;
+	size_t active_limit, recipient_limit, recipient_minimum;
 	int64_t queue_run_delay;  /* seconds, as all below */
 	int64_t minimal_backoff, maximal_backoff;
 	int64_t queue_lifetime, bounce_lifetime;
 	int64_t delay_warning;    /* 0: none */
-	int64_t transport_retry, command_limit, max_idle;
+	int64_t transport_retry, max_idle;
 	int64_t fork_delay;
 	unsigned fork_attempts;
+	bool soft_bounce;         /* what would be returned waits */
 	bool stopping;            /* SIGTERM: nothing new is begun */
 	uid_t default_uid;        /* default_privs */
 	gid_t default_gid;

@@ -200,13 +200,24 @@ take_portion(struct message *m)
 	recipients += m->e.rcpts;
 }
 
+/* How many recipients of one message may come into memory now. */
+static size_t
+portion(void)
+{
+	size_t room = manager.recipient_limit > recipients ? manager.recipient_limit - recipients : 0;
+
+	if (room < manager.recipient_minimum)
+		room = manager.recipient_minimum;
+	return room < PORTION ? room : PORTION;
+}
+
 /* The recipients that follow those of this portion. */
 static bool
 next_portion(struct message *m)
 {
 	free_portion(m);
 	buf_clear(&err);
-	if (message_fd(m) < 0 || queue_read_more(m->fd, &m->e, PORTION, &m->more, &err) < 0) {
+	if (message_fd(m) < 0 || queue_read_more(m->fd, &m->e, portion(), &m->more, &err) < 0) {
 		log_warn("%s: read the recipients that follow: %s", m->id, err.len ? err.data : strerror(errno));
 		m->more = false;
 		m->deferred++; /* the file stays, and is read again later */
@@ -347,7 +358,7 @@ message_take(const char *id, enum queue_name from, bool is_new, int64_t flushed)
 	}
 	m = mem_zalloc(sizeof *m);
 	buf_clear(&err);
-	if (queue_read(fd, &m->e, PORTION, &m->more, &err) < 0) {
+	if (queue_read(fd, &m->e, portion(), &m->more, &err) < 0) {
 		unreadable(id, errno);
 		close(fd);
 		free(m);

@@ -231,7 +231,7 @@ by_status(struct oneshot *o)
 	const char *dsn = "4.3.0";
 
 	if (o->timed_out) {
-		buf_addf(&text, "command time limit of %lld seconds exceeded", (long long)manager.command_limit);
+		buf_addf(&text, "command time limit of %lld seconds exceeded", (long long)o->job->d->t->command_limit);
 	} else if (WIFSIGNALED(o->status)) {
 		buf_addf(&text, "command died with signal %d", WTERMSIG(o->status));
 	} else if (WEXITSTATUS(o->status) == 0) {
@@ -390,7 +390,7 @@ oneshot_start(struct job *j)
 	o->timer.fire = time_over;
 	buf_init(&o->text, OUTPUT_MAX);
 	loop_watch(&o->out);
-	timer_set(&o->timer, clock_deadline(manager.command_limit));
+	timer_set(&o->timer, clock_deadline(j->d->t->command_limit));
 	j->d->t->processes++;
 	starter_oneshot(&o->child, j->d->t->name, j->d->uid, j->d->gid, attrs.data, attrs.len, in, out[1]);
 	close(in);

@@ -118,7 +118,7 @@ resolve(struct message *m, struct rcpt *r, bool resolved)
 	else if (held_back(m, route.transport.data))
 		result_set(m, r, route.transport.data, 0, AGENT_DEFERRED, "4.3.2", NULL, NULL, "deferred transport");
 	else
-		dest_add(dest_get(&route), m, r);
+		dest_add(dest_get(&route, r->q->addr), m, r);
 }
 
 struct park *

@@ -4,6 +4,7 @@
 #include "result.h"
 
 #include "counting.h"
+#include "manager.h"
 
 #include "mail/bounce.h"
 #include "mail/log.h"
@@ -37,7 +38,7 @@ delay_text(char out[24], double seconds)
 }
 
 static void
-log_result(struct message *m, struct rcpt *r, const char *transport, int64_t started, enum agent_status status, const char *dsn,
+log_result(struct message *m, struct rcpt *r, const char *transport, int64_t started, const char *status, const char *dsn,
     const char *relay, const char *delays, const char *text)
 {
 	int64_t now = clock_real(), at = started ? started : now;
@@ -55,7 +56,7 @@ log_result(struct message *m, struct rcpt *r, const char *transport, int64_t sta
 	delay_text(part[3], t);
 	log_component(transport);
 	log_info("%s: to=<%s>, relay=%s, delay=%s, delays=%s/%s/%s/%s, dsn=%s, status=%s (%s)", m->id, r->q->addr,
-	    relay && *relay ? relay : "none", total, part[0], part[1], part[2], part[3], dsn, agent_status_names[status],
+	    relay && *relay ? relay : "none", total, part[0], part[1], part[2], part[3], dsn, status,
 	    text ? text : "");
 	log_component("qmgr");
 }
@@ -75,16 +76,24 @@ void
 result_set(struct message *m, struct rcpt *r, const char *transport, int64_t started, enum agent_status status, const char *dsn,
     const char *relay, const char *delays, const char *text)
 {
+	bool soft = status == AGENT_BOUNCED && manager.soft_bounce;
+	char code[sizeof r->dsn];
+
 	if (r->state != RCPT_OPEN)
 		return;
-	log_result(m, r, transport, started, status, dsn, relay, delays, text);
+	snprintf(code, sizeof code, "%s", dsn);
+	if (soft) { /* whatever was permanent is tried again */
+		code[0] = '4';
+		status = AGENT_DEFERRED;
+	}
+	log_result(m, r, transport, started, soft ? "SOFTBOUNCE" : agent_status_names[status], code, relay, delays, text);
 	counting_add(transport, status, clock_real() - m->e.time);
 	r->state = status == AGENT_SENT ? RCPT_SENT : status == AGENT_DEFERRED ? RCPT_DEFERRED : RCPT_BOUNCED;
 	m->open--;
 	r->report = status == AGENT_SENT && r->action != RCPT_PASSED && *r->q->params && bounce_wanted(r->q->params, "SUCCESS");
 	if (status == AGENT_SENT && !r->report)
 		return;
-	snprintf(r->dsn, sizeof r->dsn, "%s", dsn);
+	memcpy(r->dsn, code, sizeof r->dsn);
 	r->relay = mem_strdup(relay ? relay : "");
 	r->text = mem_strdup(text ? text : "");
 }

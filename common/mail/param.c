@@ -83,6 +83,15 @@ param_find(const char *name)
 		{ "_initial_destination_concurrency", "initial_destination_concurrency" },
 		{ "_process_limit", "default_process_limit" },
 		{ "_time_limit", "command_time_limit" },
+		{ "_delivery_slot_cost", "default_delivery_slot_cost" },
+		{ "_delivery_slot_discount", "default_delivery_slot_discount" },
+		{ "_delivery_slot_loan", "default_delivery_slot_loan" },
+		{ "_delivery_status_filter", "default_delivery_status_filter" },
+		{ "_extra_recipient_limit", "default_extra_recipient_limit" },
+		{ "_minimum_delivery_slots", "default_minimum_delivery_slots" },
+		{ "_recipient_limit", "default_recipient_limit" },
+		{ "_recipient_refill_delay", "default_recipient_refill_delay" },
+		{ "_recipient_refill_limit", "default_recipient_refill_limit" },
 	};
 	const struct param *p = exact(name);
 
