@@ -5,6 +5,7 @@
 
 #include "agents.h"
 #include "command.h"
+#include "expire.h"
 #include "manager.h"
 #include "oneshot.h"
 #include "pausing.h"
@@ -279,6 +280,24 @@ dest_job_split(struct job *j)
 	enqueue(k, j->node.key);
 }
 
+/* Its message is not to be tried any more. */
+static void
+expire(struct job *j)
+{
+	struct message *m = j->m;
+	struct dest *d = j->d;
+
+	heap_remove(&d->jobs, &j->node);
+	expire_begin(m);
+	for (size_t i = 0; i < j->n; i++)
+		expire_rcpt(m, j->rcpt[i]);
+	expire_end();
+	job_free(j);
+	d->idle_since = clock_mono();
+	dest_update(d);
+	message_check(m);
+}
+
 /* Hands j to an agent. False: no process is free for it now. */
 static bool
 give(struct job *j)
@@ -293,6 +312,10 @@ give(struct job *j)
 		return false;
 	if (!message_there(j->m) || (message_fd(j->m) < 0 && errno == ENOENT)) {
 		message_vanished(j->m);
+		return true;
+	}
+	if (j->m->expire) {
+		expire(j);
 		return true;
 	}
 	if (message_fd(j->m) < 0)

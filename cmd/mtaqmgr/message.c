@@ -118,9 +118,15 @@ message_fd(struct message *m)
 bool
 message_there(struct message *m)
 {
+	struct stat st;
+
 	/* one that has only just been taken is: asking for each would cost more than it is worth */
-	return !m->gone && (clock_real() - m->active_at < FRESH || faccessat(manager.queue.fd[QUEUE_ACTIVE], m->id, F_OK,
-	    AT_SYMLINK_NOFOLLOW) == 0 || errno != ENOENT);
+	if (m->gone || clock_real() - m->active_at < FRESH)
+		return !m->gone;
+	if (fstatat(manager.queue.fd[QUEUE_ACTIVE], m->id, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return errno != ENOENT;
+	m->expire |= (queue_flags(st.st_mode) & QUEUE_EXPIRE) != 0;
+	return true;
 }
 
 void
@@ -282,14 +288,13 @@ not_opened(const char *id, enum queue_name from)
 
 /* A deferred message whose time has not come, because someone else has worked on it since we knew its time. */
 static bool
-not_yet(int fd, const char *id, enum queue_name from)
+not_yet(const struct stat *st, const char *id, enum queue_name from)
 {
-	struct stat st;
 	int64_t now = clock_real() / 1000000;
 
-	if (from != QUEUE_DEFERRED || fstat(fd, &st) < 0 || st.st_mtime <= now || st.st_mtime > now + manager.maximal_backoff)
+	if (from != QUEUE_DEFERRED || st->st_mtime <= now || st->st_mtime > now + manager.maximal_backoff)
 		return false;
-	wait_add(id, st.st_mtime);
+	wait_add(id, st->st_mtime);
 	return true;
 }
 
@@ -331,6 +336,7 @@ begin(struct message *m)
 enum take
 message_take(const char *id, enum queue_name from, bool is_new, int64_t flushed)
 {
+	struct stat st = { 0 };
 	struct message *m;
 	int fd, saved;
 
@@ -344,7 +350,7 @@ message_take(const char *id, enum queue_name from, bool is_new, int64_t flushed)
 	fd = queue_open_file(&manager.queue, from, id, false);
 	if (fd < 0)
 		return not_opened(id, from);
-	if (not_yet(fd, id, from)) {
+	if (fstat(fd, &st) == 0 && not_yet(&st, id, from)) {
 		close(fd);
 		return TAKEN;
 	}
@@ -371,6 +377,7 @@ message_take(const char *id, enum queue_name from, bool is_new, int64_t flushed)
 	m->again = !is_new;
 	m->unparked = from == QUEUE_ACTIVE;
 	m->flushed = flushed;
+	m->expire = queue_flags(st.st_mode) & QUEUE_EXPIRE;
 	m->active_at = clock_real();
 	begin(m);
 	return TAKEN;

@@ -41,6 +41,7 @@ struct message {
 	bool again;               /* not known to be new: there may be reasons of earlier attempts */
 	bool unparked;            /* has waited in a park: see park.h */
 	enum { WARN_UNKNOWN, WARN_NOT, WARN } warn; /* its sender is told of the delay */
+	bool expire;              /* an administrator wants it returned: see expire.h */
 	bool gone;                /* its file is no longer in active/ */
 	bool returned;            /* somebody has put it into incoming/ while we were at it */
 	int64_t flushed;          /* monotonic time when an administrator asked for an attempt; 0: nobody did */
@@ -62,7 +63,7 @@ enum take message_take(const char *id, enum queue_name from, bool is_new, int64_
 void message_each(void (*f)(struct message *m));
 /* The file, opened when it is not; -1: it is gone, or (errno other than ENOENT) cannot be opened now. */
 int message_fd(struct message *m);
-bool message_there(struct message *m);       /* its file is in active/ still, as far as we know */
+bool message_there(struct message *m);       /* its file is in active/ still, as far as we know; looks at its flags, too */
 void message_rest(struct message *m);        /* nothing of it runs: closes its file when many are open */
 /* Writes the letter of one recipient. 0 or -1 with errno. */
 int message_letter(struct message *m, struct rcpt *r, char letter);

@@ -4,6 +4,7 @@
 #include "resolve.h"
 
 #include "dest.h"
+#include "expire.h"
 #include "manager.h"
 #include "pausing.h"
 #include "result.h"
@@ -126,6 +127,13 @@ resolve_portion(struct message *m)
 {
 	bool resolved;
 
+	if (m->expire) {
+		expire_begin(m);
+		for (size_t i = 0; i < m->e.rcpts; i++)
+			expire_rcpt(m, &m->rcpt[i]);
+		expire_end();
+		return NULL;
+	}
 	if (!route.transport.max)
 		route_init(&route);
 	resolved = by_hand(m);

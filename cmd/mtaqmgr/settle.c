@@ -73,14 +73,13 @@ too_old(const struct message *m)
 	return age_of(m) >= lifetime && believed_age(m, lifetime) >= lifetime;
 }
 
-/* That the sender was warned of the delay is kept where a crash or a rename cannot lose it: the file's owner may "execute" it. */
 static bool
-was_warned(struct message *m)
+has_flag(struct message *m, unsigned flag, bool otherwise)
 {
 	struct stat st;
 	int fd = message_fd(m);
 
-	return fd < 0 || fstat(fd, &st) < 0 || (st.st_mode & S_IXUSR);
+	return fd < 0 || fstat(fd, &st) < 0 ? otherwise : (queue_flags(st.st_mode) & flag) != 0;
 }
 
 /* Tells the sender, once a message, about what has waited for delay_warning_time. */
@@ -88,7 +87,7 @@ static void
 warn_sender(struct message *m)
 {
 	if (m->warn == WARN_UNKNOWN)
-		m->warn = manager.delay_warning && *m->e.sender && age_of(m) >= manager.delay_warning && !was_warned(m) ? WARN : WARN_NOT;
+		m->warn = manager.delay_warning && *m->e.sender && age_of(m) >= manager.delay_warning && !has_flag(m, QUEUE_WARNED, true) ? WARN : WARN_NOT;
 	if (m->warn == WARN && notify_delayed(m) < 0)
 		m->warn = WARN_NOT; /* at the next attempt */
 }
@@ -96,7 +95,7 @@ warn_sender(struct message *m)
 static void
 mark_warned(struct message *m)
 {
-	if (m->warn == WARN && fchmod(message_fd(m), 0700) < 0)
+	if (m->warn == WARN && queue_flag(message_fd(m), QUEUE_WARNED, 0) < 0)
 		log_warn("%s: note that the sender was warned: %s", m->id, strerror(errno));
 }
 
@@ -157,8 +156,10 @@ change(struct message *m, enum rcpt_state from, enum rcpt_state to)
 void
 settle_portion(struct message *m)
 {
-	if (count(m, RCPT_DEFERRED) && too_old(m)) {
-		log_info("%s: from=<%s>, status=expired, returned to sender", m->id, m->e.sender);
+	if (!m->expire && count(m, RCPT_DEFERRED))
+		m->expire = has_flag(m, QUEUE_EXPIRE, false);
+	if (count(m, RCPT_DEFERRED) && (m->expire || too_old(m))) {
+		log_info("%s: from=<%s>, status=%s, returned to sender", m->id, m->e.sender, m->expire ? "force-expired" : "expired");
 		change(m, RCPT_DEFERRED, RCPT_BOUNCED);
 	}
 	if (count(m, RCPT_BOUNCED) && notify_failed(m) < 0)
@@ -224,6 +225,19 @@ settle_stranded(void)
 	stranded_n = left;
 }
 
+/* mtaqueue expire sets the flag and then moves what it finds in deferred/; we have moved it and then look at the flag: one of us
+ * sees that it is due now. */
+static void
+expired_meanwhile(const struct message *m)
+{
+	struct stat st;
+
+	if (m->expire) /* it could not be returned: not again and again at once */
+		return;
+	if (fstatat(manager.queue.fd[QUEUE_DEFERRED], m->id, &st, AT_SYMLINK_NOFOLLOW) == 0 && queue_flags(st.st_mode) & QUEUE_EXPIRE)
+		(void)queue_move(&manager.queue, QUEUE_DEFERRED, QUEUE_INCOMING, m->id);
+}
+
 static void
 defer_message(struct message *m)
 {
@@ -235,6 +249,7 @@ defer_message(struct message *m)
 		log_warn("%s: set the time of the next attempt: %s", m->id, strerror(errno));
 	if (queue_move(&manager.queue, QUEUE_ACTIVE, QUEUE_DEFERRED, m->id) == 0) {
 		wait_add(m->id, times[1].tv_sec);
+		expired_meanwhile(m);
 		return;
 	}
 	if (errno != ENOENT) {

@@ -27,9 +27,42 @@ option(void *arg, int letter, char *value)
 		a->quiet = true;
 	else if (letter == 1000)
 		a->now = true;
+	else if (letter == 1001)
+		a->release = true;
 	else
 		return -1;
 	return 0;
+}
+
+/* Sets or takes away the flag by which the queue manager returns a message. */
+static int
+flag(struct item *it, bool set)
+{
+	int fd = queue_open_file(&it->app->queue, it->where, it->id, false), r, e;
+
+	if (fd < 0)
+		return -1;
+	r = queue_flag(fd, set ? QUEUE_EXPIRE : 0, set ? 0 : QUEUE_EXPIRE);
+	e = errno;
+	close(fd);
+	errno = e;
+	return r;
+}
+
+/* First the flag, then the move: the queue manager looks at the flag after a move of its own, so one of us has the message tried. */
+static int
+give_up(const struct action *a, struct item *it)
+{
+	struct queue *q = &it->app->queue;
+
+	if (flag(it, true) < 0)
+		return -1;
+	if (it->where == QUEUE_HOLD && a->release)
+		return queue_move(q, QUEUE_HOLD, QUEUE_INCOMING, it->id);
+	if (it->where == QUEUE_HOLD || it->where == QUEUE_INCOMING ||
+	    queue_move(q, QUEUE_DEFERRED, QUEUE_INCOMING, it->id) == 0 || errno == ENOENT)
+		return 0;
+	return -1;
 }
 
 static int
@@ -37,8 +70,12 @@ perform(struct action *a, struct item *it)
 {
 	struct queue *q = &it->app->queue;
 
+	if (a->expire)
+		return give_up(a, it);
 	if (a->now && a->to == QUEUE_TRASH)
 		return queue_remove(q, it->where, it->id);
+	if (a->forget && flag(it, false) < 0 && errno == ENOENT)
+		return -1;
 	if (queue_move(q, it->where, a->to, it->id) < 0)
 		return -1;
 	if (a->forget)
@@ -51,7 +88,7 @@ act(void *arg, struct item *it)
 {
 	struct action *a = arg;
 
-	if (!(a->from & BIT(it->where)) || (it->where == a->to && !a->now)) {
+	if (!(a->from & BIT(it->where)) || (it->where == a->to && !a->now && !a->expire)) {
 		if (a->s->ids.n && !a->postsuper) {
 			msg_warn("%s: is in %s", it->id, queue_names[it->where]);
 			a->failed++;
@@ -91,7 +128,7 @@ static int
 run(struct app *app, int argc, char **argv, struct action *a, bool needs_selection)
 {
 	static const struct option options[] = {
-		{ "now", no_argument, NULL, 1000 }, { "quiet", no_argument, NULL, 'q' }, { 0 },
+		{ "now", no_argument, NULL, 1000 }, { "release", no_argument, NULL, 1001 }, { "quiet", no_argument, NULL, 'q' }, { 0 },
 	};
 	struct verb_options own = { "q", options, option, a };
 	struct selection s;
@@ -100,6 +137,8 @@ run(struct app *app, int argc, char **argv, struct action *a, bool needs_selecti
 	select_parse(&s, app, a->from, argc, argv, &own);
 	if (a->now && a->to != QUEUE_TRASH)
 		usage(app, "--now is for delete");
+	if (a->release && !a->expire)
+		usage(app, "--release is for expire");
 	if (needs_selection && select_everything(&s))
 		usage(app, "which messages? Queue IDs, a selection such as --from, or --all");
 	status = act_run(a, &s);
@@ -141,6 +180,15 @@ verb_requeue(struct app *app, int argc, char **argv)
 {
 	struct action a = { .did = "requeued", .would = "would requeue", .to = QUEUE_INCOMING, .forget = true,
 		.from = BIT(QUEUE_DEFERRED) | BIT(QUEUE_HOLD) | BIT(QUEUE_CORRUPT) };
+
+	return run(app, argc, argv, &a, true);
+}
+
+int
+verb_expire(struct app *app, int argc, char **argv)
+{
+	struct action a = { .did = "expired", .would = "would expire", .to = QUEUE_INCOMING, .expire = true,
+		.from = BIT(QUEUE_INCOMING) | BIT(QUEUE_ACTIVE) | BIT(QUEUE_DEFERRED) | BIT(QUEUE_HOLD) };
 
 	return run(app, argc, argv, &a, true);
 }

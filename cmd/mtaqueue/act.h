@@ -13,6 +13,8 @@ struct action {
 	unsigned from;            /* the queues it works on */
 	enum queue_name to;
 	bool forget;              /* the reasons of earlier attempts go */
+	bool expire;              /* is flagged, and tried if it waits in deferred/ */
+	bool release;             /* expire: what is on hold, too, is let go */
 	bool now;                 /* to the trash means away */
 	bool quiet;               /* prints nothing */
 	const char *postsuper;    /* prints as postsuper(1) does: "placed on hold" */

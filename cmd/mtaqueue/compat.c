@@ -117,6 +117,10 @@ static const struct operation {
 } operations[] = {
 	{ 'd', { .postsuper = "removed", .to = QUEUE_TRASH, .now = true,
 	    .from = BIT(QUEUE_INCOMING) | BIT(QUEUE_ACTIVE) | BIT(QUEUE_DEFERRED) | BIT(QUEUE_HOLD) | BIT(QUEUE_CORRUPT) }, "Deleted" },
+	{ 'e', { .postsuper = "expired", .to = QUEUE_INCOMING, .expire = true,
+	    .from = BIT(QUEUE_INCOMING) | BIT(QUEUE_ACTIVE) | BIT(QUEUE_DEFERRED) | BIT(QUEUE_HOLD) }, "Force-expired" },
+	{ 'f', { .postsuper = "expired", .to = QUEUE_INCOMING, .expire = true, .release = true,
+	    .from = BIT(QUEUE_INCOMING) | BIT(QUEUE_ACTIVE) | BIT(QUEUE_DEFERRED) | BIT(QUEUE_HOLD) }, "Force-expired" },
 	{ 'h', { .postsuper = "placed on hold", .to = QUEUE_HOLD,
 	    .from = BIT(QUEUE_INCOMING) | BIT(QUEUE_ACTIVE) | BIT(QUEUE_DEFERRED) }, "Placed on hold" },
 	{ 'H', { .postsuper = "released from hold", .to = QUEUE_INCOMING, .from = BIT(QUEUE_HOLD) }, "Released from hold" },
@@ -193,8 +197,9 @@ compat_postsuper(struct app *app, int argc, char **argv)
 	for (int pass = 0; pass < 2; pass++) { /* the directories come last and count for all operations */
 		optind = 0;
 		while ((letter = getopt(argc, argv, letters)) != -1) {
-			if (letter == '?' || letter == 'e' || letter == 'f')
-				usage_of("postsuper [-psSv] [-c config_dir] [-d queue_id] [-h queue_id] [-H queue_id] [-r queue_id] [directory ...]");
+			if (letter == '?')
+				usage_of("postsuper [-psSv] [-c config_dir] [-d queue_id] [-e queue_id] [-f queue_id] [-h queue_id] [-H queue_id]"
+				    " [-r queue_id] [directory ...]");
 			structure |= strchr("psS", letter) != NULL;
 			if (pass == 0)
 				continue;

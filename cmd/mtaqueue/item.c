@@ -67,6 +67,13 @@ item_size(struct item *it)
 	return it->fd >= 0 ? (uint64_t)it->st.st_size : 0;
 }
 
+bool
+item_expire(struct item *it)
+{
+	item_envelope(it);
+	return it->fd >= 0 && queue_flags(it->st.st_mode) & QUEUE_EXPIRE;
+}
+
 int64_t
 item_next(struct item *it)
 {

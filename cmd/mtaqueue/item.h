@@ -30,6 +30,8 @@ bool item_envelope(struct item *it);
 int64_t item_arrival(struct item *it);
 /* Size of the content, as far as it can be known. */
 uint64_t item_size(struct item *it);
+/* An administrator wants it returned (mtaqueue expire). */
+bool item_expire(struct item *it);
 /* When it is tried next, unix seconds; 0: now, or it is not known. */
 int64_t item_next(struct item *it);
 void item_reasons(struct item *it);

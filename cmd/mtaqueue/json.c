@@ -111,7 +111,7 @@ print_json_object(struct item *it)
 	if (next)
 		printf(", \"next_attempt\": %" PRId64, next);
 	if (good) {
-		printf(", \"forced_expire\": false");
+		printf(", \"forced_expire\": %s", item_expire(it) ? "true" : "false");
 		member("sender", it->e.sender);
 		json_params("options", it->e.opt);
 		json_params("origin", it->e.from);

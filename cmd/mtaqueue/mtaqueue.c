@@ -32,6 +32,7 @@ static const struct verb verbs[] = {
 	{ "requeue", verb_requeue, "[-nq] selection", false },
 	{ "delete", verb_delete, "[-nq] [--now] selection", false },
 	{ "undelete", verb_undelete, "[-nq] selection", false },
+	{ "expire", verb_expire, "[-nq] [--release] selection", false },
 	{ "bounce", verb_bounce, "[-nq] [--text text] [--status code] selection", false },
 	{ "reroute", verb_reroute, "[-nq] --to-nexthop hop [--to-transport name] | --reset  selection", false },
 	{ "pause", verb_pause, "[-jq] [--domain | --nexthop | --transport pattern | --all [--for time] [--reason text]]", false },

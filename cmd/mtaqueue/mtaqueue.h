@@ -36,6 +36,7 @@ int verb_watch(struct app *app, int argc, char **argv);
 int verb_flush(struct app *app, int argc, char **argv);
 int verb_hold(struct app *app, int argc, char **argv);
 int verb_release(struct app *app, int argc, char **argv);
+int verb_expire(struct app *app, int argc, char **argv);
 int verb_requeue(struct app *app, int argc, char **argv);
 int verb_delete(struct app *app, int argc, char **argv);
 int verb_undelete(struct app *app, int argc, char **argv);

@@ -122,7 +122,7 @@ print_table(struct item *it, bool verbose, int64_t now)
 		printf("(unreadable: %s)\n", clean(it->err.data));
 		return;
 	}
-	puts(sender_text(it));
+	printf("%s%s\n", sender_text(it), item_expire(it) ? " (to be returned)" : "");
 	table_rcpts(it, verbose);
 }
 
@@ -135,7 +135,7 @@ print_mailq_heading(void)
 void
 print_mailq(struct item *it)
 {
-	const char *mark = it->where == QUEUE_ACTIVE ? "*" : it->where == QUEUE_HOLD ? "!" : "";
+	const char *mark = item_expire(it) ? "#" : it->where == QUEUE_ACTIVE ? "*" : it->where == QUEUE_HOLD ? "!" : "";
 	int width = 8 - (int)strlen(mark); /* the columns stay where Postfix has them */
 	char stamp[40];
 	time_t t = (time_t)(item_arrival(it) / 1000000);

@@ -148,7 +148,7 @@ add_stdin(struct selection *s)
 
 	s->listed = true;
 	while (getline(&line, &cap, stdin) > 0) {
-		line[strcspn(line, " \t\r\n*!")] = '\0';
+		line[strcspn(line, " \t\r\n*!#")] = '\0';
 		if (*line)
 			add_id(s, line);
 	}

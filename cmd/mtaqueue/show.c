@@ -139,6 +139,8 @@ show_envelope(struct item *it)
 		printf("options:    %s\n", clean(it->e.opt));
 	if (*it->e.from)
 		printf("from:       %s\n", clean(it->e.from));
+	if (item_expire(it))
+		puts("expired:    by an administrator; it is returned and not tried again");
 	if (item_next(it))
 		printf("next try:   %s\n", date_text(item_next(it), date));
 	for (size_t i = 0; i < it->e.rcpts; i++) {

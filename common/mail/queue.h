@@ -77,8 +77,8 @@ uint64_t queue_write_size(const struct queue_writer *w);
 int queue_write_commit(struct queue_writer **w, enum queue_name where, char id[QUEUE_ID_MAX + 1], struct buf *err);
 void queue_write_abort(struct queue_writer **w);
 /* Instead of queue_write_commit, for a message that is there already (e->id was its ID) and that nobody else works on: the new
- * file is made durable in queue/tmp and then takes the place of the old one in 'where' by rename, so that a crash leaves one of
- * the two. 0, or -1 with err. Frees w either way. */
+ * file gets the old one's flags and time, is made durable in queue/tmp and then takes the place of the old one in 'where' by
+ * rename, so that a crash leaves one of the two. 0, or -1 with err. Frees w either way. */
 int queue_write_replace(struct queue_writer **w, enum queue_name where, struct buf *err);
 
 /* Opens a queue file: only a regular file with one link, no symbolic link, owner as the directory's. Descriptor, or -1 with
@@ -93,6 +93,13 @@ int queue_read(int fd, struct queue_envelope *e, size_t max_rcpts, bool *more, s
 int queue_read_more(int fd, struct queue_envelope *e, size_t max_rcpts, bool *more, struct buf *err);
 /* Flips a recipient's status: one byte by pwrite. Not synced: a crash may deliver again, never lose. */
 int queue_mark(int fd, uint64_t status_at, char status);
+/* Flags of a message as a whole, in the mode of its file: the sender was warned of a delay; an administrator wants it returned to its
+ * sender rather than tried again. queue_flag sets and clears some: 0, or -1 with errno (EWOULDBLOCK: another program that works on
+ * the flags does not come to its end). Not synced, as a move. */
+#define QUEUE_WARNED 0100u
+#define QUEUE_EXPIRE 0010u
+unsigned queue_flags(mode_t mode);
+int queue_flag(int fd, unsigned set, unsigned clear);
 /* Atomic rename between queues. 0 or -1 with errno. */
 int queue_move(struct queue *q, enum queue_name from, enum queue_name to, const char *id);
 /* Calls f for each ID of a queue in directory order until it returns non-zero (returned); names that are no IDs are passed over. */

@@ -17,10 +17,12 @@
 #include "base/mem.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define WRITE_BUFFER 65536
@@ -422,6 +424,19 @@ queue_write_commit(struct queue_writer **wp, enum queue_name where, char id[QUEU
 	return saved ? -1 : 0;
 }
 
+/* The flags of the file that is to be replaced, and its time (that of the next attempt). */
+static int
+take_over(const struct queue_writer *w, enum queue_name where)
+{
+	struct timespec times[2] = { { .tv_nsec = UTIME_OMIT }, { 0 } };
+	struct stat st;
+
+	if (fstatat(w->q->fd[where], w->id, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return errno == ENOENT ? 0 : -1;
+	times[1] = st.st_mtim;
+	return queue_flag(w->fd, queue_flags(st.st_mode), 0) < 0 ? -1 : futimens(w->fd, times);
+}
+
 /* 0 durable. -1: *what says at which step; unless that is the last one, the file there is the old one. */
 static int
 replace(struct queue_writer *w, enum queue_name where, const char **what)
@@ -434,7 +449,7 @@ replace(struct queue_writer *w, enum queue_name where, const char **what)
 		return failed(w);
 	if (finish_content(w) < 0)
 		return -1;
-	if (file_sync(w->fd, -1) < 0)
+	if (take_over(w, where) < 0 || file_sync(w->fd, -1) < 0)
 		return failed(w);
 	if (!*w->temp) { /* only what has a name can be renamed over another */
 		snprintf(name, sizeof name, ".new.%s", w->id);
