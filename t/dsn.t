@@ -59,13 +59,15 @@ report() {
 	n=$(sed -n "s/.*$ID: sender $1 notification: //p" "$LOG" | tail -1)
 	wait_for 8 grep -q "$n: removed" "$LOG" || return 1
 	f=$(grep -l "X-Queue-ID: $ID" "$MAILDIR"/new/* "$MAILDIR"/cur/* 2>/dev/null | tail -1)
-	[ "$f" ] && REPORT=$(cat "$f")
+	[ "$f" ] || return 1
+	REPORT=$(cat "$f"); perl "$HERE/dsn-check.pl" "$f" >> "$T/wrong" || :
 }
 # done_with: the message has left the queue
 done_with() { logged "$ID: removed"; }
 reports() { grep -c "$ID: sender .* notification: " "$LOG"; }
 empty() { mtaqueue -C "$DIR" delete --now --all >/dev/null 2>&1; }
 me="<$USER_ADDR>"
+: > "$T/wrong"
 
 # --- success ---
 smtp "$me ENVID=QQ+2B1" "<$USER_ADDR> NOTIFY=SUCCESS ORCPT=rfc822;The+2BName@there.test"
@@ -215,4 +217,5 @@ ID=$(printf 'Subject: x\n\nx\n' | mtaqueue -C "$DIR" add -f "$USER_ADDR" "moved@
 report non-delivery
 like "$REPORT" "^Status: 5.1.6" "in the queue: bounced with 5.1.6"
 like "$REPORT" "User has moved to new@far.test" "and where to"
+is "$(cat "$T/wrong")" "" "all these reports are what RFC 3464, 6522 and 6533 want"
 done_testing

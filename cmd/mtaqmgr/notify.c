@@ -115,7 +115,8 @@ notify(struct message *m, enum rcpt_state state, const struct kind *k)
 			continue;
 		list[b.rcpts++] = (struct bounce_rcpt){ r->q->addr, r->q->params, state == RCPT_BOUNCED ? BOUNCE_FAILED :
 		    state == RCPT_DEFERRED ? BOUNCE_DELAYED : actions[r->action],
-		    paused ? "4.3.2" : r->dsn, paused ? "" : r->relay, paused ? "held back by the administrator" : r->text };
+		    paused ? "4.3.2" : r->dsn, paused ? "" : r->relay, paused ? "held back by the administrator" : r->text,
+		    paused || state == RCPT_SENT ? 0 : clock_real() / 1000000 };
 	}
 	if (b.rcpts)
 		result = report(m, &b, k);

@@ -85,7 +85,8 @@ make_rows(struct giving_up *g, struct item *it, struct rows *rows)
 		snprintf(code, sizeof rows->code[0], "5%s", why && why->dsn[0] == '4' ? why->dsn + 1 : ".0.0");
 		rows->list[rows->n++] = (struct bounce_rcpt){ .addr = r->addr, .params = r->params, .action = BOUNCE_FAILED, .relay = "none",
 			.dsn = g->status ? g->status : status_ok(code) ? code : "5.0.0",
-			.text = g->text ? g->text : why ? why->text : "returned to its sender by the administrator" };
+			.text = g->text ? g->text : why ? why->text : "returned to its sender by the administrator",
+			.tried = why ? why->time : 0 };
 	}
 }
 

@@ -147,6 +147,7 @@ put_wrapped(struct out *o, const char *first, const char *indent, const char *te
 {
 	struct buf clean = BUF_INIT(1 << 16);
 	size_t column = strlen(first);
+	bool begun = false;       /* the line has a word: a space goes before the next one */
 
 	buf_adds(&clean, text);
 	msg_clean(clean.data, clean.len);
@@ -159,14 +160,15 @@ put_wrapped(struct out *o, const char *first, const char *indent, const char *te
 
 		if (n > HARD)
 			n = HARD;
-		if (column > strlen(indent) && column + n + 1 > WIDTH && column > strlen(first)) {
+		if (begun && column + n + 1 > WIDTH) {
 			put(o, "\n");
 			put(o, indent);
 			column = strlen(indent);
-		} else if (column > strlen(first)) {
+		} else if (begun) {
 			put(o, " ");
 			column++;
 		}
+		begun = true;
 		if (o->b.len + n > FLUSH)
 			flush(o);
 		buf_add(&o->b, p, n);
@@ -257,11 +259,24 @@ meaning(const char *dsn)
 	return best;
 }
 
-/* Another server said it: an agent of ours has its name, without an address, in that place. */
-static bool
-from_relay(const struct bounce_rcpt *r)
+/* The reply of another server, which an agent has as "host NAME said: REPLY (in reply to ... command)", or bare. NULL: nobody
+ * replied, such as when there was no connection. *n: its length. An agent of ours has its own name, without an address, as relay. */
+static const char *
+reply_of(const struct bounce_rcpt *r, size_t *n)
 {
-	return strchr(r->relay, '[') != NULL;
+	static const char said[] = " said: ", in_reply[] = " (in reply to ";
+	const char *reply = r->text, *end = NULL, *p;
+
+	if (!strchr(r->relay, '['))
+		return NULL;
+	if (strncmp(reply, "host ", 5) == 0 && (p = strstr(reply, said)) != NULL)
+		reply = p + sizeof said - 1;
+	if (!strchr("245", *reply) || strspn(reply, "0123456789") != 3 || (reply[3] && !strchr(" -", reply[3])))
+		return NULL;
+	for (p = reply; reply != r->text && (p = strstr(p, in_reply)) != NULL; p++)
+		end = p; /* the last one: the server may say such words, too */
+	*n = end ? (size_t)(end - reply) : strlen(reply);
+	return reply;
 }
 
 static void
@@ -277,15 +292,19 @@ put_delivered(struct out *o, const struct bounce_rcpt *r)
 static void
 put_said(struct out *o, const struct bounce_rcpt *r)
 {
-	struct buf first = BUF_INIT(1 << 16);
+	struct buf first = BUF_INIT(1 << 16), said = BUF_INIT(1 << 20);
+	const char *reply;
+	size_t n;
 
-	if (from_relay(r)) {
+	if ((reply = reply_of(r, &n)) != NULL) {
 		buf_addf(&first, "    The server %s said: ", r->relay);
-		put_wrapped(o, first.data, "      ", r->text, false);
+		buf_add(&said, reply, n);
+		put_wrapped(o, first.data, "      ", said.data, false);
 	} else {
 		put_wrapped(o, "    In detail: ", "      ", r->text, false);
 	}
 	buf_free(&first);
+	buf_free(&said);
 }
 
 static void
@@ -361,13 +380,26 @@ put_person(struct out *o, const struct bounce *b)
 	buf_free(&t);
 }
 
+static void
+put_date(struct out *o, const char *field, int64_t when)
+{
+	struct buf t = BUF_INIT(256);
+
+	buf_addf(&t, "%s: ", field);
+	date_format(when, &t);
+	buf_addc(&t, '\n');
+	put(o, t.data);
+	buf_free(&t);
+}
+
 /* "rfc822;bob@example.org" of orcpt= is what RFC 3464 2.3.1 wants; it comes decoded. */
 static void
 put_status_rcpt(struct out *o, const struct bounce *b, const struct bounce_rcpt *r)
 {
 	static const char *const actions[] = { "failed", "delayed", "delivered", "relayed", "expanded" };
-	struct buf t = BUF_INIT(1 << 16), v = BUF_INIT(8192);
-	const char *why;
+	struct buf t = BUF_INIT(1 << 16), v = BUF_INIT(1 << 20);
+	const char *why, *reply;
+	size_t n;
 
 	put(o, "\n");
 	if (envelope_param(r->params, strlen(r->params), "orcpt", &v, &why) == 1 && strchr(v.data, ';'))
@@ -376,17 +408,17 @@ put_status_rcpt(struct out *o, const struct bounce *b, const struct bounce_rcpt 
 	put_wrapped(o, t.data, " ", r->addr, false);
 	buf_clear(&t);
 	buf_addf(&t, "Action: %s\nStatus: %s\n", actions[r->action], r->dsn);
-	if (from_relay(r))
+	if ((reply = reply_of(r, &n)) != NULL)
 		buf_addf(&t, "Remote-MTA: dns; %.*s\n", (int)strcspn(r->relay, "[:"), r->relay);
 	put(o, t.data);
-	put_wrapped(o, from_relay(r) ? "Diagnostic-Code: smtp; " : "Diagnostic-Code: X-mtakit; ", "    ", r->text, !bounce_utf8(b));
-	if (r->action == BOUNCE_DELAYED) {
-		buf_clear(&t);
-		buf_adds(&t, "Will-Retry-Until: ");
-		date_format(b->retry_until, &t);
-		buf_addc(&t, '\n');
-		put(o, t.data);
-	}
+	buf_clear(&v);
+	buf_add(&v, reply ? reply : r->text, reply ? n : strlen(r->text));
+	if (*r->text)
+		put_wrapped(o, reply ? "Diagnostic-Code: smtp; " : "Diagnostic-Code: X-mtakit; ", "    ", v.data, !bounce_utf8(b));
+	if (r->tried)
+		put_date(o, "Last-Attempt-Date", r->tried);
+	if (r->action == BOUNCE_DELAYED)
+		put_date(o, "Will-Retry-Until", b->retry_until);
 	buf_free(&t);
 	buf_free(&v);
 }

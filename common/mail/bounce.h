@@ -23,6 +23,7 @@ struct bounce_rcpt {
 	const char *dsn;          /* "5.1.1" */
 	const char *relay;        /* "host[192.0.2.1]:25"; "" or "none": the other side said nothing */
 	const char *text;         /* what it or we said */
+	int64_t tried;            /* seconds since 1970: when it was tried last; 0: not known */
 };
 
 struct bounce {

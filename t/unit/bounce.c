@@ -77,8 +77,8 @@ test_reports(int fd, uint64_t size)
 	static const char hostile[] = "a\r\n\n--=_x\nAction: delivered\x1b[31m\xff ";
 	char noise[4001];
 	struct bounce_rcpt rcpt[] = {
-		{ "bob@b.test", "orcpt=rfc822;Bob@b.test", BOUNCE_FAILED, "5.1.1", "mx.b.test[192.0.2.1]:25", "550 5.1.1 no such user" },
-		{ "c@c.test", "", BOUNCE_FAILED, "5.4.4", "", noise },
+		{ "bob@b.test", "orcpt=rfc822;Bob@b.test", BOUNCE_FAILED, "5.1.1", "mx.b.test[192.0.2.1]:25", "550 5.1.1 no such user", 0 },
+		{ "c@c.test", "", BOUNCE_FAILED, "5.4.4", "", noise, 0 },
 	};
 	struct bounce b = { .hostname = "mx.here.test", .from = "MAILER-DAEMON@here.test", .to = "a@a.test", .postmaster = "postmaster@here.test",
 	    .sender = "a@a.test", .id = "0abcDEF", .opt = "envid=QQ314", .arrival = 1000000000, .now = 1000000100, .rcpt = rcpt, .rcpts = 2, .fd = fd,
@@ -120,7 +120,7 @@ test_reports(int fd, uint64_t size)
 static void
 test_kinds(int fd, uint64_t size)
 {
-	struct bounce_rcpt rcpt[] = { { "bob@b.test", "", BOUNCE_FAILED, "4.4.1", "local", "connect to mx.b.test: timed out" } };
+	struct bounce_rcpt rcpt[] = { { "bob@b.test", "", BOUNCE_FAILED, "4.4.1", "local", "connect to mx.b.test: timed out", 1000000050 } };
 	struct bounce b = { .hostname = "mx.here.test", .from = "MAILER-DAEMON@here.test", .to = "a@a.test", .postmaster = "postmaster@here.test",
 	    .sender = "a@a.test", .id = "0abcDEF", .opt = "ret=FULL", .arrival = 1000000000, .now = 1000432000, .rcpt = rcpt, .rcpts = 1, .fd = fd,
 	    .size = size, .size_limit = 50000, .retry_until = 1000432000 };
@@ -131,6 +131,7 @@ test_kinds(int fd, uint64_t size)
 	report(&b, &text);
 	has(&text, "That was so for 5 days, and the message is given up now.", "after the last attempt: how long it was tried");
 	has_not(&text, "Remote-MTA", "an agent of ours is no other server");
+	has(&text, "\nDiagnostic-Code: X-mtakit; connect to mx.b.test: timed out\nLast-Attempt-Date: Sun, 9 Sep 2001 01:47:30", "what we say is no SMTP reply; and when it was tried last");
 	rcpt[0].action = BOUNCE_DELAYED;
 	report(&b, &text);
 	has(&text, "\nAction: delayed\n", "a delay");
@@ -151,6 +152,46 @@ test_kinds(int fd, uint64_t size)
 	has(&text, "\nSubject: Seen\n", "the postmaster's copy: its subject");
 	has_not(&text, "the body", "and only the header of the message");
 	buf_free(&text);
+}
+
+/* Diagnostic-Code: smtp has the reply of a server and nothing else (RFC 3464 2.3.6, appendix E). */
+static void
+test_diagnostics(int fd, uint64_t size)
+{
+	static const struct { const char *relay, *text, *code, *said; } cases[] = {
+		{ "mx.b.test[192.0.2.1]:25", "host mx.b.test[192.0.2.1] said: 550 5.1.1 none (in reply to RCPT TO command)", "smtp; 550 5.1.1 none\n",
+		    "The server mx.b.test[192.0.2.1]:25 said: 550 5.1.1 none\n" },
+		{ "mx.b.test[192.0.2.1]:25", "host mx.b.test[192.0.2.1] said: 550 it said: no (in reply to you) so (in reply to RCPT TO command)",
+		    "smtp; 550 it said: no (in reply to you) so\n", "said: 550 it said: no (in" },
+		{ "mx.b.test[192.0.2.1]:25", "host mx.b.test[192.0.2.1] said: 550 (in reply to DATA command)", "smtp; 550\n", "said: 550\n" },
+		{ "mx.b.test[192.0.2.1]:25", "550 bare", "smtp; 550 bare\n", "said: 550 bare\n" },
+		{ "mx.b.test[192.0.2.1]:25", "lost connection with mx.b.test[192.0.2.1] while sending RCPT TO",
+		    "X-mtakit; lost connection with mx.b.test[192.0.2.1] while\n    sending RCPT TO\n", "In detail: lost connection with mx.b.test[192.0.2.1] while sending" },
+		{ "mx.b.test[192.0.2.1]:25", "5501 no code", "X-mtakit; 5501 no code\n", "In detail: 5501 no code\n" },
+		{ "none", "550 of ours", "X-mtakit; 550 of ours\n", "In detail: 550 of ours\n" },
+	};
+	struct bounce_rcpt rcpt[] = { { "bob@b.test", "", BOUNCE_FAILED, "5.1.1", "", "", 0 } };
+	struct bounce b = { .hostname = "mx.here.test", .from = "MAILER-DAEMON@here.test", .to = "a@a.test", .postmaster = "postmaster@here.test",
+	    .sender = "a@a.test", .id = "0abcDEF", .opt = "", .arrival = 1000000000, .now = 1000432000, .rcpt = rcpt, .rcpts = 1, .fd = fd,
+	    .size = size, .size_limit = 50000 };
+	struct buf text = BUF_INIT(1 << 20), want = BUF_INIT(4096);
+
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		rcpt[0].relay = cases[i].relay;
+		rcpt[0].text = cases[i].text;
+		report(&b, &text);
+		buf_clear(&want);
+		buf_addf(&want, "\nDiagnostic-Code: %s", cases[i].code);
+		has(&text, want.data, cases[i].text);
+		has(&text, cases[i].said, "in words");
+		ok((strstr(text.data, "\nRemote-MTA: dns; mx.b.test\n") != NULL) == (cases[i].code[0] == 's'), "Remote-MTA: of whom it was told");
+	}
+	rcpt[0].text = "one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen twenty";
+	report(&b, &text);
+	has(&text, "nine ten\n    eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen\n    nineteen twenty\n",
+	    "folding keeps the spaces between words");
+	buf_free(&text);
+	buf_free(&want);
 }
 
 /* A file of templates: what is wrong with it, or NULL. */
@@ -228,6 +269,7 @@ main(void)
 		fflush(f);
 		test_reports(fileno(f), sizeof message - 1);
 		test_kinds(fileno(f), sizeof message - 1);
+		test_diagnostics(fileno(f), sizeof message - 1);
 		test_templates();
 		fclose(f);
 	}
