@@ -24,8 +24,10 @@ ifdef SAN
 OPT       = -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined
 HARDEN    = -fPIE
 HARDENLD  = -pie -fsanitize=address,undefined
+SAN_LOG   =
 endif
 
 CFLAGS    = -std=c17 $(OPT) $(WARN) $(HARDEN)
 CPPFLAGS  = -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -iquote common -DVERSION='"$(VERSION)"' -DCONFDIR='"$(CONFDIR)"' -DLIBEXECDIR='"$(SBINDIR)"'
+CPPFLAGS += $(if $(SAN_LOG),-DSAN_LOG='"$(SAN_LOG)"')
 LDFLAGS   = $(HARDENLD)

@@ -130,9 +130,9 @@ done
 wait $W
 is $BAD 0 "a table that is replaced all the time always answers"
 # one reader that keeps the table open
-( i=0; while [ $i -lt 40 ]; do printf 'k old\nk%s x\n' $i > busy; "$B/mtamap" busy; printf 'k new\n' > busy; "$B/mtamap" busy; i=$((i + 1)); done; : > done ) &
+( i=0; while [ $i -lt 40 ]; do printf 'k old\nk%s x\n' $i > busy; "$B/mtamap" busy; printf 'k new\n' > busy; "$B/mtamap" busy; i=$((i + 1)); done; : > "done" ) &
 W=$!
-while [ ! -e done ]; do i=0; while [ $i -lt 50 ]; do echo k; i=$((i + 1)); done; done | tee asked | "$B/mtamap" -q - busy > answers 2> err
+while [ ! -e "done" ]; do i=0; while [ $i -lt 50 ]; do echo k; i=$((i + 1)); done; done | tee asked | "$B/mtamap" -q - busy > answers 2> err
 S=$?
 wait $W
 is "$S $(wc -l < answers) $(grep -cvE '^k[[:blank:]](old|new)$' answers)" "0 $(wc -l < asked) 0" "a reader that keeps it open gets the old or the new answer only, each time"

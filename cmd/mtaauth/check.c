@@ -229,6 +229,13 @@ user_fields(struct auth *a, const char *user, struct buf *fields, struct buf *er
 	return r;
 }
 
+static void
+no_memory(struct buf *why)
+{
+	buf_clear(why);
+	buf_adds(why, "out of memory for the password's hash (default_vsz_limit)");
+}
+
 /* The back ends in turn: the first that has the user with this password. LOGIN_*; *tried tells that a hash was computed. */
 static int
 ask_backends(struct auth *a, const char *user, const char *password, struct buf *fields, struct buf *why, bool *tried)
@@ -251,6 +258,9 @@ ask_backends(struct auth *a, const char *user, const char *password, struct buf 
 		*tried = true;
 		if (r == CRED_UNKNOWN) {
 			buf_addf(why, "%s: unknown password scheme", user);
+			result = LOGIN_TEMPFAIL;
+		} else if (r == CRED_FAILED) {
+			no_memory(why);
 			result = LOGIN_TEMPFAIL;
 		} else if (r == CRED_MATCH) {
 			buf_clear(why);
@@ -283,15 +293,18 @@ login_check(struct auth *a, const struct login *l, struct buf *user, struct buf 
 		sleep((unsigned)wait);
 	if (known)
 		r = ask_backends(a, user->data, l->password, fields, why, &tried);
+	/* who is not known gets what the others get */
+	if (r == LOGIN_FAIL && !tried && cred_verify_nobody(l->password) == CRED_FAILED) {
+		no_memory(why);
+		r = LOGIN_TEMPFAIL;
+	}
 	if (r == LOGIN_TEMPFAIL) {
 		log_error("auth: user=<%s> service=%s: %s", name, l->service, why->data);
 	} else if (r == LOGIN_OK) {
 		shared_success(a->shared, name, l->remote_ip);
 	} else {
-		if (!tried) {
-			cred_verify_nobody(l->password);
+		if (!tried)
 			buf_adds(why, "unknown user");
-		}
 		shared_failure(a->shared, name, l->remote_ip);
 		if (config_bool(a->config, "auth_verbose"))
 			log_info("auth: user=<%s> rip=%s service=%s: %s", name, l->remote_ip, l->service, why->data);

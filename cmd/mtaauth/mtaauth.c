@@ -160,6 +160,7 @@ main(int argc, char **argv)
 		.max_use = (int)config_int(c, "max_use"),
 		.max_idle = config_time(c, "max_idle"),
 		.fork_delay = config_time(c, "fork_delay"),
+		.memory = (uint64_t)config_size(c, "default_vsz_limit"),
 		.user = *user && strcmp(user, "root") != 0 ? user : NULL, /* root: the server says so and goes on */
 	};
 	s.limits.unconfined = !s.limits.user; /* who wants root here wants files that root alone may read, and helpers of PAM */

@@ -203,6 +203,8 @@ verb_verify(struct options *o)
 	r = cred_verify(c.password, text.data);
 	if (r == CRED_UNKNOWN)
 		msg_die(EX_DATAERR, "%s: unknown password scheme", o->user);
+	if (r == CRED_FAILED)
+		msg_die(EX_TEMPFAIL, "%s: out of memory for the password's hash", o->user);
 	if (r == CRED_WRONG)
 		msg_warn(cred_locked(c.password) ? "%s: locked" : "%s: wrong password", o->user);
 	cred_free(&c);

@@ -188,6 +188,7 @@ serve(struct pop *p, int fd, char *const line[LINES], const char *pending, size_
 	s.confine = true;
 	io_init(&s.io, fd, fd);
 	s.io.stopping = server_stopping;
+	session_begin(&s);
 	io_set_deadline(&s.io, clock_deadline(p->timeout));
 	if (r == 0) {
 		memcpy(s.io.in, pending, n);

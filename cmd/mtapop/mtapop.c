@@ -187,6 +187,7 @@ main(int argc, char **argv)
 	s.limits.max_use = (int)config_int(c, "max_use");
 	s.limits.max_idle = config_time(c, "max_idle");
 	s.limits.fork_delay = config_time(c, "fork_delay");
+	s.limits.memory = (uint64_t)config_size(c, "default_vsz_limit");
 	if (geteuid() == 0) {
 		s.limits.user = config_str(c, "mail_owner");
 		s.monitor = monitor_request;

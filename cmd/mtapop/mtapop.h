@@ -61,6 +61,8 @@ struct session {
 void session_serve(struct pop *p, const struct server_peer *peer);
 /* Clients that may give a password without TLS: those of this host and of login_trusted_networks. */
 bool session_is_near(struct pop *p, const struct server_peer *peer);
+/* Memory that is gone is told to the client of s from now on, until session_loop returns. */
+void session_begin(struct session *s);
 /* The commands until the end of the connection. */
 void session_loop(struct session *s);
 int reply(struct session *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

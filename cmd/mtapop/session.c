@@ -159,6 +159,25 @@ log_end(struct session *s)
 	buf_free(&line);
 }
 
+static struct session *current;
+
+/* Memory is gone (default_vsz_limit), and this process goes with it: nothing that was marked is deleted. */
+static void
+last_words(void)
+{
+	log_warn("pop3(%s): out of memory (default_vsz_limit), rip=%s", current->user ? current->user : "", current->rip);
+	io_set_deadline(&current->io, clock_deadline(1));
+	io_puts(&current->io, "-ERR [SYS/TEMP] Out of memory.\r\n");
+	(void)io_flush(&current->io);
+}
+
+void
+session_begin(struct session *s)
+{
+	current = s;
+	mem_exhausted = last_words;
+}
+
 void
 session_loop(struct session *s)
 {
@@ -184,6 +203,7 @@ session_loop(struct session *s)
 		log_end(s);
 	else if (s->logins > 0)
 		login_log(s, s->quit ? "Disconnected: Aborted login" : "Disconnected: Connection closed", s->user, "PLAIN");
+	mem_exhausted = NULL;
 	mailbox_close(&s->box);
 	free(s->mark);
 	free(s->user);
@@ -208,6 +228,7 @@ session_serve(struct pop *p, const struct server_peer *peer)
 
 	io_init(&s.io, peer->rfd, peer->wfd);
 	s.io.stopping = server_stopping;
+	session_begin(&s);
 	io_set_deadline(&s.io, clock_deadline(60));
 	if (peer->tls) {
 		if (!p->tls || io_tls_accept(&s.io, p->tls) < 0) {

@@ -17,6 +17,7 @@
 #include "sys/server.h"
 #include "sys/tls.h"
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "base/msg.h"
 
@@ -108,6 +109,24 @@ open_queue(struct program *p)
 	return p->queue_open ? 0 : -1;
 }
 
+static struct program *of_worker;
+
+/* Memory is gone (default_vsz_limit), and this process goes with it: what was not acknowledged is not in the queue. */
+static void
+last_words(void)
+{
+	struct session *s = &of_worker->session;
+
+	if (s->io->wfd < 0 || !s->doing)
+		return;
+	log_warn("session of %s after %s: out of memory (default_vsz_limit)", s->client.data, s->doing);
+	io_set_deadline(s->io, clock_deadline(1));
+	io_puts(s->io, "421 4.3.0 ");
+	io_puts(s->io, s->set->hostname);
+	io_puts(s->io, " Error: out of memory\r\n");
+	(void)io_flush(s->io);
+}
+
 /* What a worker keeps from one session to the next. */
 static void
 worker(void *arg)
@@ -119,6 +138,8 @@ worker(void *arg)
 	session_init(&p->session, p->set, &p->queue, &p->io, p->auth);
 	open_queue(p);
 	p->ready = true;
+	of_worker = p;
+	mem_exhausted = last_words;
 }
 
 static void
@@ -189,6 +210,7 @@ fill_server(struct server *s, struct config *c)
 		.max_use = (int)config_int(c, "max_use"),
 		.max_idle = config_time(c, "max_idle"),
 		.fork_delay = config_time(c, "fork_delay"),
+		.memory = (uint64_t)config_size(c, "default_vsz_limit"),
 		.per_client = (int)config_int(c, "smtpd_client_connection_count_limit"),
 		.require_tls = config_bool(c, "smtpd_tls_wrappermode"),
 		.user = geteuid() == 0 ? config_str(c, "mail_owner") : NULL,

@@ -10,12 +10,19 @@
 #include <string.h>
 #include <sysexits.h>
 
+void (*mem_exhausted)(void);
+
 static void *
 checked(void *p, size_t size)
 {
-	if (!p && size)
-		msg_die(EX_TEMPFAIL, "allocate %zu bytes: out of memory", size);
-	return p;
+	void (*last_words)(void) = mem_exhausted;
+
+	if (p || !size)
+		return p;
+	mem_exhausted = NULL;
+	if (last_words)
+		last_words();
+	msg_die(EX_TEMPFAIL, "allocate %zu bytes: out of memory", size);
 }
 
 static size_t
@@ -72,11 +79,26 @@ mem_strdup(const char *s)
 #ifdef __SANITIZE_ADDRESS__
 const char *__asan_default_options(void);
 
+/* make SAN=1 SAN_LOG=FILE: reports go to FILE.PID, as programs of mta(8) have no standard error that somebody reads, nor their
+ * caller's environment. */
+#ifdef SAN_LOG
+#define TO_LOG ":log_path=" SAN_LOG
+const char *__ubsan_default_options(void);
+
+const char *
+__ubsan_default_options(void)
+{
+	return "print_stacktrace=1" TO_LOG;
+}
+#else
+#define TO_LOG
+#endif
+
 /* Programs that end leave their memory to the kernel, so AddressSanitizer is not to call that a
  * leak. The unit tests say otherwise (tap.h). */
 const char *__attribute__((weak))
 __asan_default_options(void)
 {
-	return "detect_leaks=0";
+	return "detect_leaks=0" TO_LOG;
 }
 #endif

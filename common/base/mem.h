@@ -12,4 +12,7 @@ void *mem_array(size_t count, size_t size);          /* zero-filled; product che
 void *mem_resize(void *p, size_t count, size_t size);/* realloc to count*size, overflow checked */
 char *mem_strdup(const char *s);
 char *mem_strndup(const char *s, size_t n);          /* at most n bytes, NUL added */
+/* When set, called once before the program ends that way, to tell its peer (421). It should not allocate; when it does and
+ * there is no memory for that either, the program ends all the same. */
+extern void (*mem_exhausted)(void);
 #endif

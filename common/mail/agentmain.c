@@ -30,7 +30,7 @@ on_term(int sig)
 }
 
 static int
-resident(const struct agentmain *m, void *arg, int sock)
+resident(const struct agentmain *m, void *arg, struct config *config, int sock)
 {
 	struct sigaction sa = { .sa_handler = on_term, .sa_flags = SA_RESTART };
 	struct agent_job job = AGENT_JOB_INIT;
@@ -38,6 +38,9 @@ resident(const struct agentmain *m, void *arg, int sock)
 	int rc = 0;
 
 	sigaction(SIGTERM, &sa, NULL);
+	/* a process that runs for long shall not grow for ever, nor one message take what all need */
+	if (proc_limit_memory((uint64_t)config_size(config, "default_vsz_limit")) < 0)
+		msg_warn("limit memory: %s", strerror(errno));
 	agent_reply_init(&reply, sock);
 	while (!stopping) {
 		if (m->wait)
@@ -142,7 +145,7 @@ agentmain(const struct agentmain *m, void *arg, int argc, char **argv)
 	config = config_from_options(&o.config);
 	m->start(arg, config);
 	if (o.resident)
-		status = resident(m, arg, STDIN_FILENO);
+		status = resident(m, arg, config, STDIN_FILENO);
 	else
 		status = by_hand(m, arg, &o.once, o.sender, argv + optind, (size_t)(argc - optind));
 	m->end(arg);

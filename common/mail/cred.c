@@ -140,23 +140,24 @@ cred_verify(const char *stored, const char *password)
 
 	if (!hash)
 		return CRED_UNKNOWN;
-	if (!*password || strlen(password) > CRED_PASSWORD_MAX || cred_locked(stored)) {
-		cred_verify_nobody(*password ? password : "x");
-		return CRED_WRONG;
-	}
+	if (!*password || strlen(password) > CRED_PASSWORD_MAX || cred_locked(stored))
+		return cred_verify_nobody(*password ? password : "x");
 	if (plain)
 		r = same(hash, password);
 	else if (crypt_add(password, hash, &got) == 0)
 		r = same(got.data, hash);
+	else /* malformed, or no memory? libcrypt does not say, so see whether a good one can be computed now */
+		r = cred_verify_nobody(password);
 	explicit_bzero(got.data, got.len);
 	buf_free(&got);
 	return r;
 }
 
-void
+int
 cred_verify_nobody(const char *password)
 {
 	static char *setting;
+	int r = CRED_WRONG;
 	struct buf got = BUF_INIT(1024);
 	char part[CRED_PASSWORD_MAX + 1];
 	size_t n = strlen(password);
@@ -166,10 +167,11 @@ cred_verify_nobody(const char *password)
 	n = n < sizeof part ? n : sizeof part - 1;
 	memcpy(part, password, n);
 	part[n] = '\0';
-	if (setting)
-		(void)crypt_add(part, setting, &got);
+	if (setting && crypt_add(part, setting, &got) < 0)
+		r = CRED_FAILED;
 	explicit_bzero(part, sizeof part);
 	buf_free(&got);
+	return r;
 }
 
 void

@@ -210,6 +210,8 @@ static void
 ended(struct parent *m, pid_t pid, int status)
 {
 	struct pool *p = m->p;
+	int64_t now = clock_mono();
+	bool served;
 	int i = 0;
 
 	for (int k = 0; k < p->children; k++)
@@ -222,19 +224,23 @@ ended(struct parent *m, pid_t pid, int status)
 	if (i == p->slots)
 		return;
 	p->pid[i] = 0;
+	served = atomic_load(&p->board->slot[i].state) == SLOT_BUSY;
 	atomic_store(&p->board->slot[i].client[1], 0);
 	atomic_store(&p->board->slot[i].state, SLOT_FREE);
 	atomic_store(&p->board->kicked, 0);
 	m->single_status = WIFEXITED(status) ? WEXITSTATUS(status) : EX_TEMPFAIL;
 	if (status == 0)
 		return;
-	m->next_fork = clock_mono() + p->s->limits.fork_delay * SECOND;
+	/* A session that took more memory than it may ended as it should, and its client is not to choose when others are served;
+	 * nor may one death after the other put the replacement off for ever. A crash costs the delay: it may be somebody who tries addresses. */
+	if (!(served && WIFEXITED(status) && WEXITSTATUS(status) == EX_TEMPFAIL) && m->next_fork < now)
+		m->next_fork = now + p->s->limits.fork_delay * SECOND;
 	if (!p->single)
 		m->owed++;
 	if (WIFSIGNALED(status))
 		pool_log(p->s, "worker %ld killed by signal %d (%s)", (long)pid, WTERMSIG(status), strsignal(WTERMSIG(status)));
 	else
-		pool_log(p->s, "worker %ld ended with status %d", (long)pid, WEXITSTATUS(status));
+		pool_log(p->s, "worker %ld ended with status %d%s", (long)pid, WEXITSTATUS(status), served ? ", and its session with it" : "");
 }
 
 static void
@@ -541,5 +547,7 @@ server_fork(void)
 	close(p->ask[1]);
 	p->ask[0] = p->ask[1] = -1;
 	sigprocmask(SIG_SETMASK, &p->usual, NULL);
+	if (proc_limit_memory(p->s->limits.memory) < 0)
+		pool_log(p->s, "limit memory: %s", strerror(errno));
 	return 0;
 }

@@ -158,6 +158,61 @@ default_signals(void)
 	sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
+static struct rlimit data_before;  /* proc_limit_memory: what there was */
+static bool data_limited;
+
+#if defined(__SANITIZE_ADDRESS__)
+#define SANITIZED 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define SANITIZED 1
+#endif
+#endif
+
+#ifndef SANITIZED
+/* What counts for RLIMIT_DATA already (and the stack, which is little): sixth field of statm, in pages. 0: unknown. */
+static rlim_t
+data_in_use(void)
+{
+	unsigned long pages = 0;
+	FILE *f = fopen("/proc/self/statm", "re");
+
+	if (!f)
+		return 0;
+	if (fscanf(f, "%*u %*u %*u %*u %*u %lu", &pages) != 1)
+		pages = 0;
+	fclose(f);
+	return (rlim_t)pages * (rlim_t)sysconf(_SC_PAGESIZE);
+}
+#endif
+
+int
+proc_limit_memory(uint64_t bytes)
+{
+#ifdef SANITIZED
+	(void)bytes;
+	return 0;
+#else
+	struct rlimit fresh;
+	rlim_t most;
+
+	if (bytes == 0)
+		return 0;
+	if (!data_limited && getrlimit(RLIMIT_DATA, &data_before) < 0)
+		return -1;
+	fresh = data_before;
+	most = data_in_use();
+	most = bytes < RLIM_INFINITY - most ? most + (rlim_t)bytes : RLIM_INFINITY;
+	/* the hard limit stays, so that the programs we start can have theirs back */
+	if (most < fresh.rlim_cur)
+		fresh.rlim_cur = most;
+	if (setrlimit(RLIMIT_DATA, &fresh) < 0)
+		return -1;
+	data_limited = true;
+	return 0;
+#endif
+}
+
 /* In the child: all up to the exec. Returns only on failure, with errno. */
 static void
 become_program(const struct proc *p)
@@ -183,6 +238,8 @@ become_program(const struct proc *p)
 			clean[n++] = buf_steal(&b);
 	}
 	default_signals();
+	if (data_limited)
+		(void)setrlimit(RLIMIT_DATA, &data_before);
 	/* after the change of user, which would clear it */
 	if (p->death_signal && prctl(PR_SET_PDEATHSIG, p->death_signal) < 0)
 		return;

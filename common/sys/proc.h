@@ -43,6 +43,11 @@ void proc_sane_fds(void);
  * inside a word stays together. NULL-terminated; free with proc_free_argv. NULL when a brace has no partner. */
 char **proc_split(const char *command);
 void proc_free_argv(char ***argv);
+/* From now on this process may take that many bytes (0: as many as before) in addition to what it has, then allocations fail. Private
+ * writable memory counts (RLIMIT_DATA), and nothing else: address space (RLIMIT_AS) would also hold the mapped tables of maps, which
+ * may be larger than any sensible limit and cost nothing, and a server whose start took much would have no room for sessions.
+ * Programs that proc_spawn starts have the old limit. Not in builds with sanitizers, whose shadow memory would count. 0 or -1 with errno. */
+int proc_limit_memory(uint64_t bytes);
 /* Locks the process down: no new privileges, no core of secrets (PR_SET_NO_NEW_PRIVS, dumpable off). */
 void proc_harden(void);
 #endif

@@ -34,6 +34,7 @@ struct server_limits {
 	int max_use;              /* sessions a worker serves before it is replaced; 0: no limit */
 	int64_t max_idle;         /* seconds an idle worker beyond min_idle lives */
 	int64_t fork_delay;       /* seconds before a worker that died is replaced, and after a failed fork */
+	uint64_t memory;          /* bytes that a worker may take in addition to what the parent has; 0: no limit (proc_limit_memory) */
 	int per_client;           /* connections at once from one IPv4 address, IPv6 /64 network or user of this host; 0: no limit */
 	bool require_tls;         /* -S: every socket speaks TLS from the first byte */
 	const char *user;         /* started as root: workers become this user (supplementary groups too); NULL: no change */

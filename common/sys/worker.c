@@ -98,6 +98,8 @@ worker_drop(const struct pool *p)
 		return EX_OSERR;
 	}
 	proc_harden();
+	if (proc_limit_memory(p->s->limits.memory) < 0)
+		pool_log(p->s, "limit memory: %s", strerror(errno));
 	return 0;
 }
 
