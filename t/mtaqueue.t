@@ -192,12 +192,34 @@ like "$("$T/postqueue" -c "$T" -p)" "^-- 3957 Kbytes in 3 Requests\\.\$" "postqu
 is "$("$T/postqueue" -c "$T" -j | wc -l | tr -d ' ')" 3 "postqueue -j"
 is "$("$T/postsuper" -c "$T" -h "$B2" 2>&1)" "$(printf 'postsuper: %s: placed on hold\npostsuper: Placed on hold: 1 message' "$B2")" "postsuper -h"
 like "$("$T/postqueue" -c "$T" -p)" "^$B2! +[0-9]+ " "postqueue marks it"
-is "$("$T/postsuper" -c "$T" -H ALL 2>&1)" "postsuper: Released from hold: 2 messages" "postsuper -H ALL"
+is "$("$T/postsuper" -c "$T" -h "$C" -h "$D" -H "$B2" 2>&1)" "$(printf 'postsuper: %s: placed on hold\npostsuper: Placed on hold: 1 message\npostsuper: %s: released from hold\npostsuper: Released from hold: 1 message' "$D" "$B2")" \
+	"several IDs, one total for each operation"
+is "$(printf '%s\n-- 3 Kbytes\n\n' "$B2" | "$T/postsuper" -c "$T" -h - 2>&1)" "$(printf 'postsuper: warning: invalid mail queue id: --\npostsuper: %s: placed on hold\npostsuper: Placed on hold: 1 message' "$B2")" \
+	"what is no ID is warned of, and the rest is done"
+"$T/postsuper" -c "$T" -h ALL nosuchqueue 2>/dev/null; is $? 1 "an unknown directory is fatal"
+is "$("$T/postsuper" -c "$T" -H ALL deferred 2>&1)" "postsuper: Released from hold: 0 messages" "ALL of one directory"
+is "$("$T/postsuper" -c "$T" -H ALL 2>&1)" "postsuper: Released from hold: 3 messages" "postsuper -H ALL"
 is "$(echo "$C" | "$T/postsuper" -c "$T" -d - 2>&1)" "$(printf 'postsuper: %s: removed\npostsuper: Deleted: 1 message' "$C")" "postsuper -d -"
 is "$(where "$C")" "" "deletes at once, as there"
 "$T/postsuper" -c "$T" -d NOSUCHID1 2>/dev/null; is $? 0 "an unknown ID is no failure, as there"
 like "$("$T/postcat" -c "$T" -q "$B2")" '^\*\*\* MESSAGE CONTENTS incoming/' "postcat -q"
-is "$("$T/postcat" -c "$T" -bq "$B2")" t "postcat -b"
+is "$("$T/postcat" -c "$T" -bq "$B2")" "$(printf '\nt')" "postcat -b: for Postfix the empty line is the body's"
+is "$("$T/postcat" -c "$T" -hq "$B2" | tail -1)" "Subject: two" "postcat -h: and not the header's"
+"$T/postcat" -c "$T" -bhq "$B2" >"$T/out"; $Q show --message "$B2" | cmp -s - "$T/out"; ok $? "postcat -bh: the message byte for byte"
+like "$("$T/postcat" -c "$T" -vq "$B2")" '^regular_text: Subject: two$' "postcat -v tells the record of each line"
+like "$("$T/postcat" -c "$T" -eq "$B2")" '^named_attribute: ' "postcat -e: the envelope"
+unlike "$("$T/postcat" -c "$T" -eq "$B2")" 'Subject' "without the content"
+sed "s/^from .*/from client=host.example.com[192.0.2.1] helo=h proto=ESMTPSA auth=al+20ice/" "$QUEUE/incoming/$B2" >"$T/file"
+sed -i "1s/.*/$(awk '!c { n += length($0) + 1 } /^$/ { c = 1 } { t += length($0) + 1 } END { printf "mtaq1 %020d %020d", n, t - n }' "$T/file")/" "$T/file"
+like "$("$T/postcat" -c "$T" "$T/file" | tr '\n' ' ')" 'named_attribute: client_name=host.example.com named_attribute: client_address=192.0.2.1 .*sasl_username=al ice ' \
+	"postcat FILE, with Postfix's names for who sent it"
+"$T/postcat" -c "$T" -q NOSUCHID1 2>"$T/err"; is "$?$(cat "$T/err")" "1postcat: fatal: open queue file NOSUCHID1: No such file or directory" "postcat of what is not there"
+like "$("$T/postqueue" -c "$T" -j | grep "$B2")" '^\{"queue_name": "[a-z]+", "queue_id": "[^"]+", "arrival_time": [0-9]+, "message_size": [0-9]+, "forced_expire": false, "sender": "boss@example.com", "recipients": \[\{"address": "x@example.org"\}, ' \
+	"postqueue -j has the members that Postfix's has, in its order"
+"$T/postqueue" -c "$T" -f -p 2>/dev/null; is $? 69 "postqueue with two commands is an error, with Postfix's status"
+"$T/postqueue" -c "$T" -s '[1.2.3.x]' 2>"$T/err"; like "$?$(cat "$T/err")" '^69.*invalid destination' "postqueue -s wants a domain or an address in brackets"
+"$T/postqueue" -c "$T" -s example.net 2>"$T/err"; like "$?$(cat "$T/err")" '^69.*not configured for destination "example.net"' "that fast_flush_domains has"
+"$T/postqueue" -c "$T" -o fast_flush_domains=example.net -s EXAMPLE.net; ok $? "postqueue -s"
 "$T/postqueue" -c "$T" -f; is "$?$(where "$D")" "0incoming " "postqueue -f"
 
 # --- damaged and foreign files ---

@@ -7,7 +7,9 @@
 
 #include "mail/config.h"
 #include "map/map.h"
+#include "syntax/address.h"
 
+#include "base/mem.h"
 #include "base/msg.h"
 
 #include <fcntl.h>
@@ -43,12 +45,6 @@ compat_mailq(struct app *app, int argc, char **argv)
 	return run_verb(app, verb_list, words);
 }
 
-static void __attribute__((noreturn))
-usage_of(const char *text)
-{
-	fprintf(stderr, "usage: %s\n", text);
-	exit(EX_USAGE);
-}
 
 /* fast_flush_domains: for whom users may ask. */
 static bool
@@ -66,41 +62,42 @@ may_flush(struct app *app, const char *site)
 	return r == MAP_FOUND;
 }
 
+static void __attribute__((noreturn))
+postqueue_usage(void)
+{
+	msg_die(EX_UNAVAILABLE, "fatal: usage: postqueue [-c config_dir] [-v] -f | -i queue_id | -j | -p | -s site"); /* as there */
+}
+
+/* -s: the mail for a site that fast_flush_domains has. */
+static void
+check_site(struct app *app, const char *site)
+{
+	if (!address_domain_ok(site, strlen(site), true))
+		msg_die(EX_UNAVAILABLE, "fatal: Cannot flush mail queue - invalid destination: \"%s\"", site);
+	if (!may_flush(app, site))
+		msg_die(EX_UNAVAILABLE, "fatal: Flush service is not configured for destination \"%s\" (fast_flush_domains)", site);
+}
+
 int
 compat_postqueue(struct app *app, int argc, char **argv)
 {
-	const char *words[] = { "flush", "-q", NULL, NULL, NULL }, *const list_json[] = { "list", "-j", NULL };
+	const char *words[] = { "flush", "-q", NULL, NULL, NULL }, *const list_json[] = { "list", "--mailq", "-j", NULL };
 	int letter, what = 0, status;
 
 	optind = 0;
-	while ((letter = getopt(argc, argv, "+C:c:o:fi:jps:v")) != -1)
-		switch (letter) {
-		case 'i':
-			words[2] = optarg;
-			what = 'i';
-			break;
-		case 's':
-			words[2] = "--domain";
-			words[3] = *optarg == '[' || *optarg == '@' ? optarg + 1 : optarg;
-			what = 's';
-			break;
-		case 'f':
-		case 'j':
-		case 'p':
-			what = letter;
-			break;
-		case 'C': /* main() has seen to these */
-		case 'c':
-		case 'o':
-		case 'v':
-			break;
-		default:
-			what = '?';
-		}
-	if (!what || what == '?' || optind < argc)
-		usage_of("postqueue [-c config_dir] [-v] -f | -i queue_id | -j | -p | -s site");
-	if (what == 's' && !may_flush(app, words[3]))
-		msg_die(EX_UNAVAILABLE, "fatal: flush service is not configured for destination \"%s\": see fast_flush_domains", words[3]);
+	while ((letter = getopt(argc, argv, "+C:c:o:fi:jps:v")) != -1) {
+		if (strchr("Ccov", letter)) /* main() has seen to these */
+			continue;
+		if (what || letter == '?') /* one thing at a time */
+			postqueue_usage();
+		what = letter;
+		words[2] = letter == 's' ? "--domain" : letter == 'i' ? optarg : NULL;
+		words[3] = letter == 's' ? optarg : NULL;
+	}
+	if (!what || optind < argc)
+		postqueue_usage();
+	if (what == 's')
+		check_site(app, words[3]);
 	if (what == 'p')
 		return compat_mailq(app, argc, argv);
 	if (what == 'j')
@@ -128,23 +125,37 @@ static const struct operation {
 	    .from = BIT(QUEUE_DEFERRED) | BIT(QUEUE_HOLD) | BIT(QUEUE_CORRUPT) }, "Requeued" },
 };
 
-/* One -d, -h, -H or -r: an ID, ALL, or - for standard input; queues: bits of the directories that were named. */
+/* What one operation is for: the arguments of all its options, which are IDs, ALL, or - for standard input. */
+struct arguments { char **text; size_t n; };
+
+static bool
+has_all(const struct arguments *args)
+{
+	for (size_t i = 0; i < args->n; i++)
+		if (strcmp(args->text[i], "ALL") == 0)
+			return true;
+	return false;
+}
+
+/* queues: bits of the directories that were named, 0: none was. */
 static int
-operate(struct app *app, const struct operation *op, char *id, unsigned queues)
+operate(struct app *app, const struct operation *op, const struct arguments *args, unsigned queues)
 {
 	struct action a = op->action;
 	struct selection s;
-	int status;
+	int status = EX_OK;
 
 	if (queues)
 		a.from &= queues;
 	select_init(&s, app, a.from);
-	s.silent = true;
-	select_add(&s, id);
-	/* "-" with nothing on standard input means nothing, not everything */
-	status = s.all || s.ids.n ? act_run(&a, &s) : EX_NOINPUT;
-	if (a.done || strcmp(id, "-") != 0)
-		fprintf(stderr, "postsuper: %s: %" PRIu64 " message%s\n", op->total, a.done, a.done == 1 ? "" : "s");
+	s.lenient = true;
+	if (has_all(args))
+		s.all = true;
+	for (size_t i = 0; !s.all && i < args->n; i++)
+		select_add(&s, args->text[i]);
+	if (s.all || s.ids.n) /* "-" with nothing on standard input means nothing, not everything */
+		status = act_run(&a, &s);
+	fprintf(stderr, "postsuper: %s: %" PRIu64 " message%s\n", op->total, a.done, a.done == 1 ? "" : "s");
 	select_free(&s);
 	return status == EX_NOINPUT ? EX_OK : status;
 }
@@ -160,7 +171,7 @@ named_queues(int argc, char **argv)
 		while (k < QUEUE_NAMES && strcmp(queue_names[k], argv[i]) != 0)
 			k++;
 		if (k == QUEUE_NAMES)
-			msg_die(EX_USAGE, "invalid directory name: %s", argv[i]);
+			msg_die(EXIT_FAILURE, "fatal: invalid directory name: %s", argv[i]);
 		bits |= BIT(k);
 	}
 	return bits;
@@ -189,27 +200,30 @@ check_structure(struct app *app)
 int
 compat_postsuper(struct app *app, int argc, char **argv)
 {
+	enum { OPERATIONS = sizeof operations / sizeof operations[0] };
 	static const char letters[] = "+C:c:o:d:e:f:h:H:pr:sSv";
-	int letter, status = EX_OK, r;
+	struct arguments args[OPERATIONS] = { 0 };
 	bool structure = argc == 1;
+	int letter, status = EX_OK, r;
 	unsigned queues;
 
-	for (int pass = 0; pass < 2; pass++) { /* the directories come last and count for all operations */
-		optind = 0;
-		while ((letter = getopt(argc, argv, letters)) != -1) {
-			if (letter == '?')
-				usage_of("postsuper [-psSv] [-c config_dir] [-d queue_id] [-e queue_id] [-f queue_id] [-h queue_id] [-H queue_id]"
-				    " [-r queue_id] [directory ...]");
-			structure |= strchr("psS", letter) != NULL;
-			if (pass == 0)
-				continue;
-			for (size_t i = 0; i < sizeof operations / sizeof operations[0]; i++)
-				if (operations[i].letter == letter) {
-					r = operate(app, &operations[i], optarg, queues);
-					status = r ? r : status;
-				}
-		}
-		queues = named_queues(argc, argv);
+	optind = 0;
+	while ((letter = getopt(argc, argv, letters)) != -1) {
+		if (letter == '?')
+			msg_die(EXIT_FAILURE, "fatal: usage: postsuper [-psSv] [-c config_dir] [-d queue_id] [-e queue_id] [-f queue_id]"
+			    " [-h queue_id] [-H queue_id] [-r queue_id] [directory ...]"); /* as there */
+		structure |= strchr("psS", letter) != NULL;
+		for (size_t i = 0; i < OPERATIONS; i++)
+			if (operations[i].letter == letter) {
+				args[i].text = mem_resize(args[i].text, args[i].n + 1, sizeof *args[i].text);
+				args[i].text[args[i].n++] = optarg;
+			}
+	}
+	queues = named_queues(argc, argv);
+	for (size_t i = 0; i < OPERATIONS; i++) {
+		if (args[i].n && (r = operate(app, &operations[i], &args[i], queues)) != EX_OK)
+			status = r;
+		free(args[i].text);
 	}
 	if (structure && (r = check_structure(app)) != EX_OK)
 		status = r;

@@ -131,3 +131,31 @@ print_json(struct item *it)
 	print_json_object(it);
 	putchar('\n');
 }
+
+void
+print_mailq_json(struct item *it)
+{
+	bool any = false;
+
+	if (!item_envelope(it))
+		return;
+	printf("{\"queue_name\": \"%s\", \"queue_id\": \"%s\", \"arrival_time\": %" PRId64 ", \"message_size\": %" PRIu64
+	    ", \"forced_expire\": %s", queue_names[it->where], it->id, item_arrival(it) / 1000000, item_size(it),
+	    item_expire(it) ? "true" : "false");
+	member("sender", *it->e.sender ? it->e.sender : "MAILER-DAEMON");
+	printf(", \"recipients\": [");
+	for (size_t i = 0; i < it->e.rcpts; i++) {
+		const struct queue_rcpt *r = &it->e.rcpt[i];
+		const struct queue_reason *why = r->status == 'T' ? item_reason(it, r->addr) : NULL;
+
+		if (r->status != 'T')
+			continue;
+		printf("%s{\"address\": ", any ? ", " : "");
+		json_string(r->addr);
+		if (why)
+			member("delay_reason", why->text);
+		putchar('}');
+		any = true;
+	}
+	puts("]}");
+}

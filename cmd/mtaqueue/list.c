@@ -16,7 +16,8 @@
 enum { OPT_FORMAT = 1000, OPT_MAILQ };
 
 struct listing {
-	enum { TABLE, JSON, FORMAT, MAILQ } form;
+	enum { TABLE, JSON, FORMAT, MAILQ, MAILQ_JSON } form;
+	bool mailq, json;
 	bool verbose;
 	const char *format;
 	int64_t now;
@@ -30,7 +31,7 @@ option(void *arg, int letter, char *value)
 
 	switch (letter) {
 	case 'j':
-		l->form = JSON;
+		l->json = true;
 		return 0;
 	case 'v':
 		l->verbose = true;
@@ -40,7 +41,7 @@ option(void *arg, int letter, char *value)
 		l->format = value;
 		return 0;
 	case OPT_MAILQ:
-		l->form = MAILQ;
+		l->mailq = true;
 		return 0;
 	}
 	return -1;
@@ -52,7 +53,7 @@ print(void *arg, struct item *it)
 	struct listing *l = arg;
 
 	item_envelope(it);
-	if (it->gone)
+	if (it->gone || (l->mailq && !it->good))
 		return 0;
 	if (l->count == 0 && l->form == TABLE)
 		print_heading();
@@ -66,6 +67,9 @@ print(void *arg, struct item *it)
 		break;
 	case JSON:
 		print_json(it);
+		break;
+	case MAILQ_JSON:
+		print_mailq_json(it);
 		break;
 	case FORMAT:
 		print_format(it, l->format, l->now);
@@ -108,9 +112,11 @@ verb_list(struct app *app, int argc, char **argv)
 	int status;
 
 	select_parse(&s, app, (1u << QUEUE_NAMES) - 1 - (1u << QUEUE_TRASH), argc, argv, &own);
-	if (l.form == MAILQ && !s.queues) /* what Postfix lists */
+	if (l.mailq || l.json)
+		l.form = !l.json ? MAILQ : l.mailq ? MAILQ_JSON : JSON;
+	if (l.mailq && !s.queues) /* what Postfix lists */
 		s.queues = 1u << QUEUE_INCOMING | 1u << QUEUE_ACTIVE | 1u << QUEUE_DEFERRED | 1u << QUEUE_HOLD;
-	everything = select_everything(&s) || l.form == MAILQ;
+	everything = select_everything(&s) || l.mailq;
 	l.now = s.now;
 	status = select_run(&s, print, &l);
 	print_total(&l, everything);

@@ -22,4 +22,6 @@ void print_format(struct item *it, const char *format, int64_t now);
 /* The shape of Postfix's postqueue -p. */
 void print_mailq_heading(void);
 void print_mailq(struct item *it);
+/* The shape of its postqueue -j: only recipients that wait. */
+void print_mailq_json(struct item *it);
 #endif

@@ -133,6 +133,8 @@ add_id(struct selection *s, char *id)
 {
 	if (strcmp(id, "ALL") == 0)
 		s->all = true;
+	else if (s->lenient && !envelope_id_ok(id, strlen(id)))
+		msg_warn("warning: invalid mail queue id: %s", id);
 	else if (!envelope_id_ok(id, strlen(id)))
 		usage(s->app, "not a queue ID: \"%s\"", id);
 	else
@@ -326,7 +328,7 @@ visit_ids(struct walk *w)
 		int where = queue_find(&w->s->app->queue, id);
 
 		if (where < 0) {
-			if (!w->s->silent)
+			if (!w->s->lenient)
 				msg_warn("%s: not in the queue", id);
 			w->s->missing = true;
 			continue;

@@ -34,7 +34,7 @@ struct selection {
 	bool listed;              /* "-": those on standard input, and when there is none, none */
 	struct route_maps *routes;
 	int64_t now;              /* microseconds */
-	bool silent;              /* says nothing about an ID that is not there */
+	bool lenient;             /* as Postfix: nothing about an ID that is not there, a warning for what is no ID */
 	bool missing;             /* an ID that was named is not there */
 	uint64_t matched;
 };

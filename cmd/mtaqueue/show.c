@@ -44,6 +44,19 @@ option(void *arg, int letter, char *value)
 	return 0;
 }
 
+void
+show_clean(char *text, size_t n)
+{
+	for (char *p = text, *end = text + n; p < end;) {
+		char *stop = p;
+
+		while (stop < end && *stop != '\n' && *stop != '\t')
+			stop++;
+		msg_clean(p, (size_t)(stop - p));
+		p = stop + 1;
+	}
+}
+
 int
 show_bytes(int fd, const char *name, uint64_t at, uint64_t n, bool terminal)
 {
@@ -59,14 +72,7 @@ show_bytes(int fd, const char *name, uint64_t at, uint64_t n, bool terminal)
 			return -1;
 		}
 		if (terminal)
-			for (char *p = chunk, *end = chunk + k; p < end;) {
-				char *stop = p;
-
-				while (stop < end && *stop != '\n' && *stop != '\t')
-					stop++;
-				msg_clean(p, (size_t)(stop - p));
-				p = stop + 1;
-			}
+			show_clean(chunk, (size_t)k);
 		fwrite(chunk, 1, (size_t)k, stdout);
 		at += (uint64_t)k;
 		n -= (uint64_t)k;
