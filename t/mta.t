@@ -124,8 +124,27 @@ mtaconf -C "$DIR" -X smtpd_reipient_limit 2>/dev/null
 
 # --- other names, other users, wrong use ---
 ln -s "$B/mta" "$T/postfix"
-"$T/postfix" -c "$DIR" start >/dev/null && "$T/postfix" -c "$DIR" status >/dev/null && "$T/postfix" -c "$DIR" stop >/dev/null
-ok $? "postfix -c DIR start, status, stop"
+P="$T/postfix -c $DIR" S="postfix/postfix-script: "
+is "$($P start 2>&1; echo $?)" "${S}starting the Postfix mail system
+0" "postfix start, with Postfix's words and status"
+is "$($P start 2>&1; echo $?)" "${S}fatal: the Postfix mail system is already running
+1" "a second start"
+is "$($P status 2>&1; echo $?)" "${S}the Postfix mail system is running: PID: $(sed 1q "$QUEUE/pid/mta.pid")
+0" "postfix status"
+is "$($P reload 2>&1; echo $?)" "${S}refreshing the Postfix mail system
+0" "postfix reload"
+is "$($P check 2>&1; echo $?)$($P flush 2>&1; echo $?)$($P set-permissions 2>&1; echo $?)" 000 "postfix check, flush, set-permissions say nothing"
+is "$($P stop 2>&1; echo $?)" "${S}stopping the Postfix mail system
+0" "postfix stop"
+is "$($P status 2>&1; echo $?)" "${S}the Postfix mail system is not running
+1" "postfix status of a system that is down"
+for v in stop abort reload; do
+	is "$($P $v 2>&1; echo $?)" "${S}fatal: the Postfix mail system is not running
+1" "postfix $v of a system that is down"
+done
+$P nosuch 2>/dev/null; is $? 1 "an unknown command"
+$P start 2>/dev/null; is "$($P abort 2>&1; echo $?)" "${S}aborting the Postfix mail system
+0" "postfix abort"
 $C -q condrestart; is $? 0 "condrestart of a system that is not running does nothing"
 $C -q restart; is $? 0 "restart starts it"; a=$(pid a)
 $C -q restart; gone "$a"; is $? 0 "restart of a running one ends it first"; $C -q stop

@@ -36,11 +36,23 @@ warn_line(const char *line)
 	msg_warn("%s", line);
 }
 
+/* Scripts look for the words of Postfix's postfix-script. */
+#define AS_POSTFIX "postfix/postfix-script: "
+
 static void
-say(const struct options *o, const char *what, struct config *c)
+say(const struct options *o, const char *what, const char *as_postfix, struct config *c)
 {
-	if (!o->quiet)
+	if (o->postfix)
+		fprintf(stderr, AS_POSTFIX "%s the Postfix mail system\n", as_postfix);
+	else if (!o->quiet)
 		printf("%s: %s (%s)\n", msg_program, what, config_dir(c));
+}
+
+static int
+postfix_fatal(const char *state)
+{
+	fprintf(stderr, AS_POSTFIX "fatal: the Postfix mail system is %s\n", state);
+	return EXIT_FAILURE;
 }
 
 /* Waits for the supervisor's word. Exit status. */
@@ -59,7 +71,7 @@ hear(const struct options *o, struct config *c, int fd)
 		msg_die(EX_OSERR, "the supervisor ended without a word; see the log");
 	if (!*text.data) {
 		buf_free(&text);
-		say(o, "started", c);
+		say(o, "started", "starting", c);
 		return EX_OK;
 	}
 	control_wait(c, clock_deadline(config_time(c, "service_stop_timeout") + 5)); /* what did start is being ended */
@@ -79,6 +91,8 @@ start(const struct options *o, struct config *c, bool foreground)
 	if (services_read(&l, c, o->config.overrides, &err) < 0)
 		msg_die(EX_CONFIG, "%s", err.data);
 	lock = control_lock(c, &err);
+	if (lock < 0 && o->postfix && control_running(c, &err) > 0)
+		exit(postfix_fatal("already running"));
 	if (lock < 0)
 		msg_die(EXIT_FAILURE, "%s", err.data);
 	control_wait_leftovers(c, &l);
@@ -108,13 +122,15 @@ start(const struct options *o, struct config *c, bool foreground)
 
 /* The running supervisor; without one the program ends, with status (as a message when the status is not 0). */
 static pid_t
-running(struct config *c, int status)
+running(const struct options *o, struct config *c, int status)
 {
 	struct buf err = BUF_INIT(65536);
 	pid_t pid = control_running(c, &err);
 
 	if (pid < 0)
 		msg_die(EX_TEMPFAIL, "%s", err.data);
+	if (pid == 0 && status && o->postfix)
+		exit(postfix_fatal("not running"));
 	if (pid == 0 && status)
 		msg_die(status, "not running (%s)", config_dir(c));
 	buf_free(&err);
@@ -124,13 +140,13 @@ running(struct config *c, int status)
 static int
 stop(const struct options *o, struct config *c, int sig)
 {
-	pid_t pid = running(c, EXIT_FAILURE);
+	pid_t pid = running(o, c, EXIT_FAILURE);
 
 	if (kill(pid, sig) < 0 && errno != ESRCH)
 		msg_die(errno == EPERM ? EX_NOPERM : EX_OSERR, "signal process %d: %s", (int)pid, strerror(errno));
 	if (!control_wait(c, clock_deadline(config_time(c, "service_stop_timeout") + 5)))
 		msg_die(EX_TEMPFAIL, "process %d still runs; see the log", (int)pid);
-	say(o, sig == SIGQUIT ? "aborted" : "stopped", c);
+	say(o, sig == SIGQUIT ? "aborted" : "stopped", sig == SIGQUIT ? "aborting" : "stopping", c);
 	return EX_OK;
 }
 
@@ -146,18 +162,32 @@ reload(const struct options *o, struct config *c)
 		msg_die(EX_CONFIG, "not reloaded, all stays as it was: %s", err.data);
 	services_free(&l);
 	buf_free(&err);
-	pid = running(c, EXIT_FAILURE);
+	pid = running(o, c, EXIT_FAILURE);
 	if (kill(pid, SIGHUP) < 0)
 		msg_die(errno == EPERM ? EX_NOPERM : EX_OSERR, "signal process %d: %s", (int)pid, strerror(errno));
-	say(o, "reloaded", c);
+	say(o, "reloaded", "refreshing", c);
 	return EX_OK;
 }
 
-/* Runs another of our programs with -C; its exit status. */
+/* postfix status: whether it runs at all, for scripts. */
 static int
-run(struct config *c, const char *program, const char *verb)
+postfix_status(const struct options *o, struct config *c)
 {
-	char *argv[] = { mem_strdup(program), mem_strdup("-C"), mem_strdup(config_dir(c)), mem_strdup(verb), NULL };
+	pid_t pid = running(o, c, 0);
+
+	if (pid)
+		fprintf(stderr, AS_POSTFIX "the Postfix mail system is running: PID: %d\n", (int)pid);
+	else
+		fputs(AS_POSTFIX "the Postfix mail system is not running\n", stderr);
+	return pid ? EX_OK : EXIT_FAILURE;
+}
+
+/* Runs another of our programs with -C; its exit status. option: one more word, or NULL. */
+static int
+run(struct config *c, const char *program, const char *verb, const char *option)
+{
+	char *argv[] = { mem_strdup(program), mem_strdup("-C"), mem_strdup(config_dir(c)), mem_strdup(verb),
+		option ? mem_strdup(option) : NULL, NULL };
 	struct proc p = { .argv = argv, .in = -1, .out = STDOUT_FILENO, .err = STDERR_FILENO, .uid = (uid_t)-1, .gid = (gid_t)-1 };
 	int status = 0;
 	pid_t pid;
@@ -187,7 +217,7 @@ check(const struct options *o, struct config *c, bool fix)
 	}
 	services_free(&l);
 	buf_free(&err);
-	r = fix ? EX_OK : run(c, "mtaconf", "check");
+	r = fix ? EX_OK : run(c, "mtaconf", "check", NULL);
 	return errors ? EX_CONFIG : r;
 }
 
@@ -203,24 +233,26 @@ do_verb(const struct options *o, struct config *c, const char *verb)
 	if (strcmp(verb, "reload") == 0)
 		return reload(o, c);
 	if (strcmp(verb, "restart") == 0) {
-		if (running(c, 0))
+		if (running(o, c, 0))
 			stop(o, c, SIGTERM);
 		return start(o, c, false);
 	}
 	if (strcmp(verb, "condrestart") == 0) {
-		if (!running(c, 0))
+		if (!running(o, c, 0))
 			return EX_OK;
 		stop(o, c, SIGTERM);
 		return start(o, c, false);
 	}
 	if (strcmp(verb, "flush") == 0)
-		return run(c, "mtaqueue", "flush");
+		return run(c, "mtaqueue", "flush", o->quiet || o->postfix ? "-q" : NULL);
 	if (strcmp(verb, "check") == 0 || strcmp(verb, "configtest") == 0)
 		return check(o, c, false);
 	if (strcmp(verb, "set-permissions") == 0)
 		return check(o, c, true);
 	if (strcmp(verb, "status") == 0)
-		return control_status(c);
+		return o->postfix ? postfix_status(o, c) : control_status(c);
+	if (o->postfix)
+		msg_die(EXIT_FAILURE, "fatal: unknown command: '%s'. Usage: %s", verb, postfix_usage);
 	program_usage(o->usage, "\"%s\" is no command", verb);
 }
 
@@ -273,6 +305,8 @@ main(int argc, char **argv)
 			program_option(&o.config, letter == 'c' ? 'C' : letter, o.usage);
 		}
 	}
+	if (argc - optind != 1 && o.postfix)
+		msg_die(EXIT_FAILURE, "fatal: one command. Usage: %s", postfix_usage); /* as there */
 	if (argc - optind != 1)
 		program_usage(o.usage, argc == optind ? "no command given" : "one command at a time");
 	c = open_config(&o, argv[optind]);
