@@ -114,6 +114,22 @@ is "$(reports)" 0 "NOTIFY=SUCCESS alone: a failure is not reported"
 smtp "$me" "<bounce5@fake.test>"; report non-delivery
 like "$REPORT" "secret body" "without RET the body comes back"
 
+# --- every NOTIFY, and what becomes of it ---
+for n in '' NEVER SUCCESS FAILURE DELAY SUCCESS,FAILURE SUCCESS,DELAY FAILURE,DELAY SUCCESS,FAILURE,DELAY; do
+	for from in "$me" "<>"; do
+		smtp "$from" "<relayed6@fake.test>${n:+ NOTIFY=$n}" "<bounce6@fake.test>${n:+ NOTIFY=$n}"; done_with
+		want=
+		case $from:$n in "<>:"*) ;; *SUCCESS*) want="delivery status" ;; esac
+		case $from:$n in "<>:"*) ;; *FAILURE*|*:) want="$want${want:+ }non-delivery" ;; esac
+		is "$(sed -n "s/.*$ID: sender \(.*\) notification: .*/\1/p" "$LOG" | sort | tr '\n' ' ' | sed 's/ $//')" "$want" "$from NOTIFY=$n: ${want:-no report} to the sender"
+	done
+done
+OUT=$(perl -MIO::Socket::INET -e 'my $s = IO::Socket::INET->new(PeerAddr => "127.0.0.1", PeerPort => shift); sub reply { local $_; while (<$s>) { last if /^\d{3} / } $_ }
+	reply(); for ("EHLO x", @ARGV, "DATA") { print $s "$_\r\n"; reply() } print $s "Subject: eight\r\n\r\nb\303\266dy\r\n.\r\n"; print reply()' \
+	"$SMTP_PORT" "MAIL FROM:$me" "RCPT TO:<bounce7@fake.test>"); ID=$(printf %s "$OUT" | tr -d '\r' | sed -n 's/.*queued as //p')
+report non-delivery; like "$REPORT" "^Content-Transfer-Encoding: 8bit" "eight bit characters that came without BODY=8BITMIME: the report says that it has them"
+like "$REPORT" "^b.*dy$" "and does"
+
 # --- delay warnings ---
 mail_stop
 cat >> "$DIR/main.cf" <<END
@@ -124,15 +140,16 @@ bounce_notice_recipient = watch@fake.test
 error_notice_recipient = trouble@fake.test
 END
 mail_start
-smtp "$me" "<defer1@fake.test>" "<defer2@fake.test> NOTIFY=FAILURE" "<defer3@fake.test> NOTIFY=NEVER"
+smtp "$me" "<defer1@fake.test>" "<defer2@fake.test> NOTIFY=FAILURE" "<defer3@fake.test> NOTIFY=NEVER" "<defer5@fake.test> NOTIFY=SUCCESS,DELAY" \
+	"<defer6@fake.test> NOTIFY=DELAY" "<defer7@fake.test> NOTIFY=SUCCESS,FAILURE"
 warned=$ID
 report delay; ok $? "the sender is warned about a delay of delay_warning_time"
 like "$REPORT" "^Action: delayed" "as delayed"
 like "$REPORT" "^Will-Retry-Until: " "and until when it is tried"
 like "$REPORT" "^Subject: Delayed Mail" "its subject"
-like "$REPORT" "need not send it$" "the sender need do nothing"
+like "$REPORT" "need not$" "the sender need do nothing"
 like "$REPORT" "^Final-Recipient: rfc822; defer1@" "about those who did not refuse it"
-unlike "$REPORT" "defer[23]" "and not about the others"
+is "$(printf '%s\n' "$REPORT" | sed -n 's/^Final-Recipient: rfc822; //p' | sort | tr '\n' ' ')" "defer1@fake.test defer5@fake.test defer6@fake.test " "or asked for it, and not about the others"
 logged "$ID: postmaster delay notification: "; ok $? "notify_classes=delay: the postmaster has a copy"
 n=$(sed -n "s/.*$ID: postmaster delay notification: //p" "$LOG")
 logged "$n: to=<watch@fake.test>"; ok $? "delay_notice_recipient gets it"
@@ -155,6 +172,14 @@ smtp "$me" "<bounce6@fake.test>"
 logged "$ID: postmaster non-delivery notification: "; ok $? "notify_classes=bounce: the postmaster has a copy"
 n=$(sed -n "s/.*$ID: postmaster non-delivery notification: //p" "$LOG")
 logged "$n: to=<watch@fake.test>"; ok $? "bounce_notice_recipient gets it"
+smtp "$me" "<bounce8@fake.test> NOTIFY=NEVER"
+logged "$ID: postmaster non-delivery notification: "; ok $? "also of what the sender wants no report of"
+is "$(grep -c "$ID: sender .* notification" "$LOG")" 0 "who gets none"
+smtp "<>" "<bounce9@fake.test> NOTIFY=NEVER"
+logged "$ID: postmaster non-delivery notification: "; ok $? "notify_classes=2bounce: a report that fails, whatever its NOTIFY"
+ID=$(printf 'Subject: x\n\nx\n' | mtaqueue -C "$DIR" add --hold -f "$USER_ADDR" someone@fake.test)
+mtaqueue -C "$DIR" bounce "$ID" >/dev/null
+logged "$ID: postmaster non-delivery notification: "; ok $? "what is bounced by hand, too"
 smtp "$me" "<a@broken.test>"
 logged "postmaster notice \(software\): .*broken"; ok $? "notify_classes=software: a transport whose agent cannot be started"
 logged "to=<trouble@fake.test>"; ok $? "error_notice_recipient gets it"

@@ -44,7 +44,7 @@ like "$(mtasend -V)" '^mtasend \(mtakit\) ' "-V"
 send -f a@example.org -n 'smtp:[host' x@r.test; is "$S $(status)" "75 deferred 4.3.5 " "a malformed next hop: deferred"
 PORT=$(free_port)
 send -f a@example.org -n "[127.0.0.1]:$PORT" x@r.test
-is "$OUT" "deferred 4.4.1 <x@r.test> relay=127.0.0.1[127.0.0.1]:$PORT connect to 127.0.0.1[127.0.0.1]:$PORT: Connection refused" "nobody listens"
+is "$OUT" "deferred 4.4.1 <x@r.test> connect to 127.0.0.1[127.0.0.1]:$PORT: Connection refused" "nobody listens"
 
 # one transaction
 to

@@ -49,6 +49,8 @@ manager_configure(struct config *c, struct buf *err)
 	manager.maximal_backoff = config_time(c, "maximal_backoff_time");
 	manager.queue_lifetime = config_time(c, "maximal_queue_lifetime");
 	manager.bounce_lifetime = config_time(c, "bounce_queue_lifetime");
+	if (manager.bounce_lifetime > manager.queue_lifetime)
+		manager.bounce_lifetime = manager.queue_lifetime;
 	manager.delay_warning = config_time(c, "delay_warning_time");
 	manager.transport_retry = config_time(c, "transport_retry_time");
 	manager.fork_attempts = (unsigned)config_int(c, "fork_attempts");

@@ -30,20 +30,35 @@ static const struct kind {
     delayed = { "DELAY", "delay", "delay_notice_recipient", "sender delay notification" },
     sent = { "SUCCESS", NULL, NULL, "sender delivery status notification" };
 
-/* b to one address. */
-static int
-send_report(struct bounce *b, const char *from, const char *to, const char *logged)
+/* What became of a report, in the log. */
+static void
+log_report(const struct bounce *b, int r, const char *what, const char *id, const char *err)
 {
-	struct buf err = BUF_INIT(4096);
-	char id[QUEUE_ID_MAX + 1];
-	int r = report_queue(manager.config, &manager.queue, b, from, to, id, &err);
-
 	log_component("bounce");
-	if (r == 0)
-		log_info("%s: %s: %s", b->id, logged, id);
-	else
-		log_warn("%s: report to <%s>: %s", b->id, to, err.data);
+	if (r < 0)
+		log_warn("%s: %s: %s", b->id, what, err);
+	else if (r > 0)
+		log_info("%s: %s: %s", b->id, what, id);
 	log_component("qmgr");
+}
+
+/* The report to the sender, or about a report to the postmaster. */
+static int
+send_report(struct message *m, struct bounce *b, const struct kind *k)
+{
+	struct buf from = BUF_INIT(4096), to = BUF_INIT(4096), err = BUF_INIT(4096);
+	char id[QUEUE_ID_MAX + 1];
+	const char *why;
+	int r = 0;
+
+	if (!report_address(manager.config, m->e.sender, &from, &to, &why)) {
+		log_warn("%s: %s", m->id, why);
+	} else {
+		r = report_queue(manager.config, &manager.queue, b, from.data, to.data, id, &err);
+		log_report(b, r < 0 ? -1 : 1, b->copy ? "postmaster non-delivery notification" : k->logged, id, err.data);
+	}
+	buf_free(&from);
+	buf_free(&to);
 	buf_free(&err);
 	return r;
 }
@@ -52,27 +67,18 @@ send_report(struct bounce *b, const char *from, const char *to, const char *logg
 static void
 send_copy(struct bounce *b, const struct kind *k)
 {
-	const char *notice = k->copy_to ? config_str(manager.config, k->copy_to) : "";
-	struct buf from = BUF_INIT(4096), to = BUF_INIT(4096);
+	struct buf err = BUF_INIT(4096);
+	char id[QUEUE_ID_MAX + 1];
 
-	if (*notice && report_class(manager.config, k->class)) {
-		report_qualify(manager.config, &from, config_str(manager.config, "double_bounce_sender"));
-		report_qualify(manager.config, &to, notice);
-		b->copy = true;
-		(void)send_report(b, from.data, to.data, k == &delayed ? "postmaster delay notification" : "postmaster non-delivery notification");
-	}
-	buf_free(&from);
-	buf_free(&to);
+	if (k->class)
+		log_report(b, report_copy(manager.config, &manager.queue, b, k->class, k->copy_to, id, &err),
+		    k == &delayed ? "postmaster delay notification" : "postmaster non-delivery notification", id, err.data);
+	buf_free(&err);
 }
 
-/* Tells whom it concerns about the recipients in b->rcpt. */
-static int
-report(struct message *m, struct bounce *b, const struct kind *k)
+static void
+describe(struct message *m, struct bounce *b)
 {
-	struct buf from = BUF_INIT(4096), to = BUF_INIT(4096);
-	const char *why;
-	int r = 0;
-
 	b->sender = m->e.sender;
 	b->id = m->id;
 	b->opt = m->e.opt;
@@ -84,44 +90,56 @@ report(struct message *m, struct bounce *b, const struct kind *k)
 	b->size = m->e.size;
 	b->templates = manager.templates;
 	b->copy = !*m->e.sender;
-	if (b->copy && k != &failed) {
-		/* a report does not ask what became of it */
-	} else if (!report_address(manager.config, m->e.sender, &from, &to, &why)) {
-		log_warn("%s: %s", m->id, why);
-	} else {
-		r = send_report(b, from.data, to.data, b->copy ? "postmaster non-delivery notification" : k->logged);
-		if (r == 0 && !b->copy)
-			send_copy(b, k);
-	}
-	buf_free(&from);
-	buf_free(&to);
-	return r;
 }
 
-/* A report about all recipients in one state. */
+/* The recipients in one state, those that the sender wants to be told of first: how many all are; *wanted: and how many of those. */
+static size_t
+collect(struct message *m, enum rcpt_state state, const struct kind *k, struct bounce_rcpt *list, size_t *wanted)
+{
+	static const enum bounce_action actions[] = { BOUNCE_DELIVERED, BOUNCE_RELAYED, BOUNCE_EXPANDED, BOUNCE_DELIVERED };
+	size_t n = 0;
+
+	*wanted = 0;
+	for (int turn = 1; turn >= 0; turn--) {
+		for (size_t i = 0; i < m->e.rcpts; i++) {
+			struct rcpt *r = &m->rcpt[i];
+			bool paused = state == RCPT_DEFERRED && r->state == RCPT_PAUSED;
+			bool told = state == RCPT_SENT ? r->report : bounce_wanted(r->q->params, k->wanted);
+
+			if ((r->state != state && !paused) || told != (turn == 1))
+				continue;
+			list[n++] = (struct bounce_rcpt){ r->q->addr, r->q->params, state == RCPT_BOUNCED ? BOUNCE_FAILED :
+			    state == RCPT_DEFERRED ? BOUNCE_DELAYED : actions[r->action],
+			    paused ? "4.3.2" : r->dsn, paused ? "" : r->relay, paused ? "held back by the administrator" : r->text,
+			    paused || state == RCPT_SENT ? 0 : clock_real() / 1000000 };
+		}
+		if (turn)
+			*wanted = n;
+		if (state == RCPT_SENT) /* of others nothing is kept */
+			break;
+	}
+	return n;
+}
+
+/* Tells whom it concerns about all recipients in one state. What fails the postmaster may know, whatever the sender
+ * asked for (NOTIFY), and a report that fails always. */
 static int
 notify(struct message *m, enum rcpt_state state, const struct kind *k)
 {
-	static const enum bounce_action actions[] = { BOUNCE_DELIVERED, BOUNCE_RELAYED, BOUNCE_EXPANDED, BOUNCE_DELIVERED };
 	struct bounce_rcpt *list = mem_array(m->e.rcpts ? m->e.rcpts : 1, sizeof *list);
 	struct bounce b = { .rcpt = list };
-	int result = 0;
+	size_t wanted, all = collect(m, state, k, list, &wanted);
+	int r = 0;
 
-	for (size_t i = 0; i < m->e.rcpts; i++) {
-		struct rcpt *r = &m->rcpt[i];
-		bool paused = state == RCPT_DEFERRED && r->state == RCPT_PAUSED;
-
-		if ((r->state != state && !paused) || (state == RCPT_SENT ? !r->report : !bounce_wanted(r->q->params, k->wanted)))
-			continue;
-		list[b.rcpts++] = (struct bounce_rcpt){ r->q->addr, r->q->params, state == RCPT_BOUNCED ? BOUNCE_FAILED :
-		    state == RCPT_DEFERRED ? BOUNCE_DELAYED : actions[r->action],
-		    paused ? "4.3.2" : r->dsn, paused ? "" : r->relay, paused ? "held back by the administrator" : r->text,
-		    paused || state == RCPT_SENT ? 0 : clock_real() / 1000000 };
-	}
-	if (b.rcpts)
-		result = report(m, &b, k);
+	describe(m, &b);
+	b.rcpts = k == &failed && b.copy ? all : wanted;
+	if (b.rcpts && (k == &failed || !b.copy)) /* a report does not ask what became of it */
+		r = send_report(m, &b, k);
+	b.rcpts = k == &failed ? all : wanted;
+	if (b.rcpts && r == 0 && !b.copy && !report_ours(manager.config, m->e.sender))
+		send_copy(&b, k);
 	free(list);
-	return result;
+	return r;
 }
 
 int

@@ -115,7 +115,7 @@ templates(struct config *c)
 	return t;
 }
 
-/* Reports those who want to be told. 0, or -1. */
+/* Reports to the sender those of whom it wants to be told, to the postmaster all. 0, or -1. */
 static int
 report(struct item *it, const struct bounce_rcpt *all, size_t n)
 {
@@ -129,7 +129,7 @@ report(struct item *it, const struct bounce_rcpt *all, size_t n)
 	int r = 0;
 
 	for (size_t i = 0; i < n; i++)
-		if (bounce_wanted(all[i].params, "FAILURE"))
+		if (b.copy || bounce_wanted(all[i].params, "FAILURE"))
 			list[b.rcpts++] = all[i];
 	if (b.rcpts && !report_address(it->app->config, it->e.sender, &from, &to, &why)) {
 		log_warn("%s: %s", it->id, why);
@@ -140,6 +140,16 @@ report(struct item *it, const struct bounce_rcpt *all, size_t n)
 			    "postmaster non-delivery notification", id);
 		else
 			msg_warn("%s: report to <%s>: %s", it->id, to.data, err.data);
+	}
+	b.rcpt = all;
+	b.rcpts = n;
+	if (r == 0 && n && !b.copy && !report_ours(it->app->config, it->e.sender)) {
+		int copied = report_copy(it->app->config, &it->app->queue, &b, "bounce", "bounce_notice_recipient", id, &err);
+
+		if (copied > 0)
+			log_info("%s: postmaster non-delivery notification: %s", it->id, id);
+		else if (copied < 0)
+			msg_warn("%s: copy for the postmaster: %s", it->id, err.data);
 	}
 	buf_free(&from);
 	buf_free(&to);

@@ -160,7 +160,8 @@ try_target(struct client *cl, struct sending *s, const struct target *t)
 			rc = connect_smtp(c, cl->config, t, &cl->hop, &cl->policy, &cl->failure);
 	}
 	if (rc < 0) {
-		sending_fail(s, c, &cl->failure, false);
+		/* no answer: there is no server that could be named, as in Postfix's log */
+		sending_fail(s, strcmp(cl->failure.dsn, "4.4.1") == 0 ? NULL : c, &cl->failure, false);
 		return -1;
 	}
 	buf_clear(&c->key);

@@ -3,6 +3,7 @@
 /* See bounce.h. */
 #include "mail/bounce.h"
 
+#include "mail/bounce_meaning.h"
 #include "mail/bounce_template.h"
 #include "mail/queue.h"
 #include "syntax/date.h"
@@ -19,28 +20,6 @@
 #define WIDTH 76                  /* columns of the text for people and of folded fields */
 #define HARD 900                  /* a word longer than this is broken: no line passes 998 (RFC 5322 2.1.1) */
 #define FLUSH 32768
-
-/* What an enhanced code (RFC 3463) means to a person, and what that person can do. The longest prefix counts. */
-static const struct { const char *code, *what, *todo; } meanings[] = {
-	{ "1.1", "There is no mailbox with this address.", "Check the address for a mistake in writing, or ask the recipient in another way for the new one." },
-	{ "1.2", "The part behind the @ is not a mail domain that can be found.", "Check the address for a mistake in writing." },
-	{ "1.3", "The address is not well formed.", "Check the address for a mistake in writing." },
-	{ "1.6", "The recipient has moved.", "Use the new address, if one is given below." },
-	{ "1.10", "The domain does not accept any mail.", "Check the part of the address behind the @." },
-	{ "1", "There is something wrong with the address.", "Check the address for a mistake in writing." },
-	{ "2.1", "The mailbox is disabled.", "Reach the recipient in another way." },
-	{ "2.2", "The mailbox is full.", "Send the message again later, or reach the recipient in another way." },
-	{ "2.3", "The message is too large for this mailbox.", "Send less, or send it in parts." },
-	{ "2", "The mailbox cannot take the message.", "Send the message again later, or reach the recipient in another way." },
-	{ "3.4", "The message is too large for the recipient's mail system.", "Send less, or send it in parts." },
-	{ "3", "The recipient's mail system had a problem.", "Send the message again later; tell the recipient if it goes on." },
-	{ "4.6", "The message went round in a loop between mail systems.", "Tell the administrator of the recipient's mail system." },
-	{ "4", "The recipient's mail system could not be reached.", "Check the part of the address behind the @, and send the message again later." },
-	{ "5", "The mail systems did not understand each other.", "Tell your administrator, and include this report." },
-	{ "6", "The recipient's mail system cannot process this kind of message.", "Send the message in another form." },
-	{ "7", "The recipient's mail system refused the message by its rules.", "Read what it said below; your administrator may be able to help." },
-	{ "", "The message could not be delivered.", "Read what was said below; your administrator may be able to help." },
-};
 
 struct out {
 	struct queue_writer *w;
@@ -129,10 +108,65 @@ template_of(const struct bounce *b)
 	    &b->templates->success;
 }
 
+/* RFC 3461 5.2.2: RET=FULL is for failures only. */
+static bool
+header_only(const struct bounce *b)
+{
+	return b->copy || b->size > b->size_limit || option_is(b, "ret", "HDRS") || action_of(b) >= BOUNCE_DELAYED;
+}
+
+/* Gives the message, or its header, to f in portions. An empty line ends the header, wherever the portions are cut. 0; -1 with errno;
+ * or what f returned other than 0. */
+static int
+each_portion(const struct bounce *b, int (*f)(void *arg, const char *data, size_t n), void *arg)
+{
+	bool header = header_only(b);
+	uint64_t left = b->size < b->size_limit || !header ? b->size : b->size_limit, at = b->content;
+	char data[FLUSH], last = '\n';
+	int r = 0;
+
+	while (left && r == 0) {
+		ssize_t n = pread(b->fd, data, left < sizeof data ? (size_t)left : sizeof data, (off_t)at);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0) {
+			errno = n < 0 ? errno : EIO;
+			return -1;
+		}
+		at += (uint64_t)n;
+		left -= (uint64_t)n;
+		for (ssize_t i = 0; header && i < n; i++) {
+			if (last == '\n' && data[i] == '\n') {
+				n = i;
+				left = 0;
+			} else {
+				last = data[i];
+			}
+		}
+		if (n)
+			r = f(arg, data, (size_t)n);
+	}
+	return r;
+}
+
+static int
+find_eight_bit(void *arg, const char *data, size_t n)
+{
+	(void)arg;
+	for (size_t i = 0; i < n; i++)
+		if ((unsigned char)data[i] >= 0x80)
+			return 1;
+	return 0;
+}
+
 bool
 bounce_8bit(const struct bounce *b)
 {
 	if (bounce_utf8(b) || option_is(b, "body", "8BITMIME"))
+		return true;
+	/* what came without a word about eight bits may have them all the same */
+	if (each_portion(b, find_eight_bit, NULL) == 1)
 		return true;
 	for (size_t i = 0; i < b->rcpts; i++)
 		if (eight_bit(b->rcpt[i].text))
@@ -204,7 +238,7 @@ subject(const struct bounce *b)
 }
 
 static void
-put_header(struct out *o, const struct bounce *b, const char *boundary)
+put_header(struct out *o, const struct bounce *b, const char *boundary, bool wide)
 {
 	const char *from = template_of(b)->from;
 	struct buf h = BUF_INIT(1 << 16);
@@ -219,7 +253,7 @@ put_header(struct out *o, const struct bounce *b, const char *boundary)
 	buf_addf(&h, "Message-ID: <%s.%lld@%s>\n", b->id, (long long)b->now, b->hostname);
 	buf_addf(&h, "Auto-Submitted: auto-replied\nMIME-Version: 1.0\n"
 	    "Content-Type: multipart/report; report-type=delivery-status;\n\tboundary=\"%s\"\n", boundary);
-	if (bounce_8bit(b))
+	if (wide)
 		buf_adds(&h, "Content-Transfer-Encoding: 8bit\n");
 	buf_adds(&h, "\nThis is a MIME-encapsulated message.\n");
 	put(o, h.data);
@@ -238,25 +272,6 @@ put_part(struct out *o, const char *boundary, const char *description, const cha
 	if (wide)
 		put(o, "\nContent-Transfer-Encoding: 8bit");
 	put(o, "\n\n");
-}
-
-/* The meaning of "5.1.1". */
-static size_t
-meaning(const char *dsn)
-{
-	const char *code = strlen(dsn) > 2 ? dsn + 2 : "";
-	size_t i, best = 0, best_len = 0;
-
-	for (i = 0; i < sizeof meanings / sizeof *meanings; i++) {
-		size_t n = strlen(meanings[i].code);
-
-		if (strncmp(code, meanings[i].code, n) == 0 && (code[n] == '\0' || code[n] == '.' || n == 0) &&
-		    (n > best_len || (n == 0 && best_len == 0))) {
-			best = i;
-			best_len = n;
-		}
-	}
-	return best;
 }
 
 /* The reply of another server, which an agent has as "host NAME said: REPLY (in reply to ... command)", or bare. NULL: nobody
@@ -310,7 +325,7 @@ put_said(struct out *o, const struct bounce_rcpt *r)
 static void
 put_person_rcpt(struct out *o, const struct bounce *b, const struct bounce_rcpt *r)
 {
-	size_t m = meaning(r->dsn);
+	const struct bounce_meaning *m = bounce_meaning(r->dsn);
 
 	put(o, "\n  <");
 	put(o, r->addr);
@@ -319,7 +334,7 @@ put_person_rcpt(struct out *o, const struct bounce *b, const struct bounce_rcpt 
 		put_delivered(o, r);
 		return;
 	}
-	put_wrapped(o, "    ", "    ", meanings[m].what, false);
+	put_wrapped(o, "    ", "    ", m->what, false);
 	if (r->action == BOUNCE_FAILED && *r->dsn == '4') {
 		struct buf t = BUF_INIT(256);
 		int64_t hours = (b->now - b->arrival) / 3600;
@@ -330,7 +345,7 @@ put_person_rcpt(struct out *o, const struct bounce *b, const struct bounce_rcpt 
 		buf_free(&t);
 	}
 	if (r->action == BOUNCE_FAILED)
-		put_wrapped(o, "    What to do: ", "    ", meanings[m].todo, false);
+		put_wrapped(o, "    What to do: ", "    ", m->todo, false);
 	put_said(o, r);
 }
 
@@ -342,8 +357,11 @@ put_start(struct out *o, const struct bounce *b)
 
 	buf_addf(&t, "This is the mail system at %s.\n\n", b->hostname);
 	if (action_of(b) == BOUNCE_DELAYED) {
-		buf_addf(&t, "%s message has not been delivered yet to the recipients below. %s: it will be\ntried until ",
-		    b->copy ? "A" : "Your", b->copy ? "Nothing is to be done" : "You need not send it\nagain");
+		if (b->copy)
+			buf_addf(&t, "A message of <%s>\nhas not been delivered yet to the recipients below. The sender has been told.\nIt will be tried until ",
+			    b->sender);
+		else
+			buf_adds(&t, "Your message has not been delivered yet to the recipients below. You need not\nsend it again: it will be tried until\n");
 		date_format(b->retry_until, &t);
 		buf_adds(&t, ".\n");
 	} else if (action_of(b) >= BOUNCE_DELIVERED) {
@@ -351,10 +369,11 @@ put_start(struct out *o, const struct bounce *b)
 	} else if (!*b->sender) {
 		buf_adds(&t, "A report could not be delivered to the one that it was for. Nothing more will be\ntried.\n");
 	} else if (b->copy) {
-		buf_addf(&t, "A message of <%s> could not be delivered to the recipients below. The sender has\nbeen told.\n", b->sender);
+		buf_addf(&t, "A message of <%s>\ncould not be delivered to the recipients below. The sender has been told, but for\n"
+		    "recipients about whom no report was asked for (NOTIFY).\n", b->sender);
 	} else {
-		buf_adds(&t, "Your message could not be delivered to the recipients below. Nothing more will be\n"
-		    "tried for them; they have not got it.\n");
+		buf_adds(&t, "Your message could not be delivered to the recipients below. Nothing more will\n"
+		    "be tried for them; they have not got it.\n");
 	}
 	put(o, t.data);
 	buf_free(&t);
@@ -373,7 +392,7 @@ put_person(struct out *o, const struct bounce *b)
 	for (size_t i = 0; i < b->rcpts; i++)
 		put_person_rcpt(o, b, &b->rcpt[i]);
 	if (!body && !b->copy) {
-		buf_addf(&t, "\nIf you need help, write to <%s> and include this report. Your\nmessage, or its header, is attached.\n",
+		buf_addf(&t, "\nIf you need help, write to <%s>\nand include this report. Your message, or its header, is attached.\n",
 		    b->postmaster);
 		put(o, t.data);
 	}
@@ -392,7 +411,46 @@ put_date(struct out *o, const char *field, int64_t when)
 	buf_free(&t);
 }
 
-/* "rfc822;bob@example.org" of orcpt= is what RFC 3464 2.3.1 wants; it comes decoded. */
+static void
+put_utf8(struct buf *b, unsigned long c)
+{
+	if (c < 0x80) {
+		buf_addc(b, (char)c);
+		return;
+	}
+	if (c >= 0x10000)
+		buf_addc(b, (char)(0xf0 | c >> 18));
+	if (c >= 0x800)
+		buf_addc(b, (char)(c >= 0x10000 ? 0x80 | (c >> 12 & 0x3f) : 0xe0 | c >> 12));
+	buf_addc(b, (char)(c >= 0x800 ? 0x80 | (c >> 6 & 0x3f) : 0xc0 | c >> 6));
+	buf_addc(b, (char)(0x80 | (c & 0x3f)));
+}
+
+/* Original-Recipient: "rfc822;bob@example.org" of orcpt= is what RFC 3464 2.3.1 wants; it comes decoded, but for the \x{E9} of the
+ * type utf-8 (RFC 6533 3), which are for reports that cannot hold UTF-8 itself. */
+static void
+put_original(struct out *o, const struct bounce *b, const char *orcpt)
+{
+	struct buf v = BUF_INIT(8192);
+
+	for (const char *p = orcpt; *p; p++) {
+		char *end = NULL;
+		unsigned long c = 0;
+
+		if (bounce_utf8(b) && strncasecmp(orcpt, "utf-8;", 6) == 0 && strncmp(p, "\\x{", 3) == 0)
+			c = strtoul(p + 3, &end, 16);
+		/* no control characters, halves of pairs or what is no character */
+		if (end && *end == '}' && end - p <= 9 && c > ' ' && c < 0x110000 && c != 0x7f && (c < 0xd800 || c > 0xdfff) && (c < 0x80 || c > 0x9f)) {
+			put_utf8(&v, c);
+			p = end;
+		} else {
+			buf_addc(&v, *p);
+		}
+	}
+	put_wrapped(o, "Original-Recipient: ", " ", v.data, !bounce_utf8(b));
+	buf_free(&v);
+}
+
 static void
 put_status_rcpt(struct out *o, const struct bounce *b, const struct bounce_rcpt *r)
 {
@@ -403,7 +461,7 @@ put_status_rcpt(struct out *o, const struct bounce *b, const struct bounce_rcpt 
 
 	put(o, "\n");
 	if (envelope_param(r->params, strlen(r->params), "orcpt", &v, &why) == 1 && strchr(v.data, ';'))
-		put_wrapped(o, "Original-Recipient: ", " ", v.data, !bounce_utf8(b));
+		put_original(o, b, v.data);
 	buf_addf(&t, "Final-Recipient: %s; ", eight_bit(r->addr) ? "utf-8" : "rfc822");
 	put_wrapped(o, t.data, " ", r->addr, false);
 	buf_clear(&t);
@@ -445,45 +503,28 @@ put_status(struct out *o, const struct bounce *b)
 	buf_free(&v);
 }
 
-/* The message, or its header. An empty line ends the header, wherever the portions are cut. */
-static void
-put_message(struct out *o, const struct bounce *b, bool header_only)
+static int
+put_portion(void *arg, const char *data, size_t n)
 {
-	uint64_t left = b->size < b->size_limit || !header_only ? b->size : b->size_limit, at = b->content;
-	char data[FLUSH], last = '\n';
+	struct out *o = arg;
 
+	return queue_write(o->w, data, n) < 0 ? -1 : 0;
+}
+
+/* The message, or its header. */
+static void
+put_message(struct out *o, const struct bounce *b)
+{
 	flush(o);
-	while (left && !o->failed) {
-		ssize_t n = pread(b->fd, data, left < sizeof data ? (size_t)left : sizeof data, (off_t)at);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0) {
-			o->failed = n < 0 ? errno : EIO;
-			return;
-		}
-		at += (uint64_t)n;
-		left -= (uint64_t)n;
-		for (ssize_t i = 0; header_only && i < n; i++) {
-			if (last == '\n' && data[i] == '\n') {
-				n = i;
-				left = 0;
-			} else {
-				last = data[i];
-			}
-		}
-		if (n && queue_write(o->w, data, (size_t)n) < 0)
-			o->failed = errno ? errno : EIO;
-	}
+	if (!o->failed && each_portion(b, put_portion, o) < 0)
+		o->failed = errno ? errno : EIO;
 }
 
 int
 bounce_write(struct queue_writer *w, const struct bounce *b)
 {
 	struct out o = { .w = w, .b = BUF_INIT(1 << 20) };
-	bool utf8 = bounce_utf8(b), wide = bounce_8bit(b);
-	/* RFC 3461 5.2.2: RET=FULL is for failures only */
-	bool header_only = b->copy || b->size > b->size_limit || option_is(b, "ret", "HDRS") || action_of(b) >= BOUNCE_DELAYED;
+	bool utf8 = bounce_utf8(b), wide = bounce_8bit(b), header = header_only(b);
 	const char *charset = template_of(b)->charset;
 	struct buf boundary = BUF_INIT(1024), type = BUF_INIT(2048);
 
@@ -492,14 +533,14 @@ bounce_write(struct queue_writer *w, const struct bounce *b)
 
 	/* the ID was made after the message was sent, so it cannot hold it */
 	buf_addf(&boundary, "=_%s.%lld/mtakit", b->id, (long long)b->now);
-	put_header(&o, b, boundary.data);
+	put_header(&o, b, boundary.data, wide);
 	put_part(&o, boundary.data, "Notification", type.data, wide);
 	put_person(&o, b);
 	put_part(&o, boundary.data, "Delivery report", utf8 ? "message/global-delivery-status" : "message/delivery-status", utf8);
 	put_status(&o, b);
-	put_part(&o, boundary.data, header_only ? "Header of the message" : "The message",
-	    header_only ? utf8 ? "message/global-headers" : "text/rfc822-headers" : utf8 ? "message/global" : "message/rfc822", wide);
-	put_message(&o, b, header_only);
+	put_part(&o, boundary.data, header ? "Header of the message" : "The message",
+	    header ? utf8 ? "message/global-headers" : "text/rfc822-headers" : utf8 ? "message/global" : "message/rfc822", wide);
+	put_message(&o, b);
 	put(&o, "\n--");
 	put(&o, boundary.data);
 	put(&o, "--\n");

@@ -37,18 +37,28 @@ report_class(struct config *c, const char *class)
 	return false;
 }
 
+bool
+report_ours(struct config *c, const char *sender)
+{
+	struct buf ours = BUF_INIT(4096);
+	bool same;
+
+	report_qualify(c, &ours, config_str(c, "double_bounce_sender"));
+	same = strcasecmp(ours.data, sender) == 0;
+	buf_free(&ours);
+	return same;
+}
+
 int
 report_address(struct config *c, const char *sender, struct buf *from, struct buf *to, const char **why)
 {
 	const char *notice = config_str(c, "2bounce_notice_recipient");
 
 	if (*sender) {
-		report_qualify(c, from, config_str(c, "double_bounce_sender"));
-		if (strcasecmp(from->data, sender) == 0) {
+		if (report_ours(c, sender)) {
 			*why = "a report to the postmaster could not be delivered: dropped";
 			return 0;
 		}
-		buf_clear(from);
 		buf_adds(to, sender);
 		return 1;
 	}
@@ -99,5 +109,24 @@ report_queue(struct config *c, struct queue *q, struct bounce *b, const char *fr
 	b->from = b->postmaster = b->to = "";
 	buf_free(&daemon);
 	buf_free(&postmaster);
+	return r;
+}
+
+int
+report_copy(struct config *c, struct queue *q, struct bounce *b, const char *class, const char *notice_to,
+    char id[QUEUE_ID_MAX + 1], struct buf *err)
+{
+	const char *notice = config_str(c, notice_to);
+	struct buf from = BUF_INIT(4096), to = BUF_INIT(4096);
+	int r = 0;
+
+	if (*notice && report_class(c, class)) {
+		report_qualify(c, &from, config_str(c, "double_bounce_sender"));
+		report_qualify(c, &to, notice);
+		b->copy = true;
+		r = report_queue(c, q, b, from.data, to.data, id, err) < 0 ? -1 : 1;
+	}
+	buf_free(&from);
+	buf_free(&to);
 	return r;
 }

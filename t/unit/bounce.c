@@ -113,6 +113,12 @@ test_reports(int fd, uint64_t size)
 	report(&b, &text);
 	has(&text, "message/global-delivery-status", "UTF-8 addresses: RFC 6533");
 	has(&text, "Final-Recipient: utf-8; b\303\266b@b.test", "with their type");
+	rcpt[0].params = "orcpt=utf-8;b\\x{F6}\\x{1F600}\\x{A}\\x{D800}@b.test";
+	report(&b, &text);
+	has(&text, "\nOriginal-Recipient: utf-8;b\303\266\360\237\230\200\\x{A}\\x{D800}@b.test\n", "ORCPT of type utf-8 becomes UTF-8 (RFC 6533 3)");
+	rcpt[0].addr = "bob@b.test";
+	report(&b, &text);
+	has(&text, "\nOriginal-Recipient: utf-8;b\\x{F6}\\x{1F600}", "but not in a report that is ASCII");
 	buf_free(&text);
 }
 
@@ -136,7 +142,7 @@ test_kinds(int fd, uint64_t size)
 	report(&b, &text);
 	has(&text, "\nAction: delayed\n", "a delay");
 	has(&text, "\nWill-Retry-Until: Fri, 14 Sep 2001 01:46:40", "and until when it is tried");
-	has(&text, "need not send it\nagain", "and that nothing is to be done");
+	has(&text, "need not\nsend it again", "and that nothing is to be done");
 	has_not(&text, "the body", "RET=FULL is for failures (RFC 3461 5.2.2)");
 	rcpt[0].action = BOUNCE_EXPANDED;
 	report(&b, &text);
