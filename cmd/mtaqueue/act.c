@@ -137,6 +137,7 @@ run(struct app *app, int argc, char **argv, struct action *a, bool needs_selecti
 	select_parse(&s, app, a->from, argc, argv, &own);
 	if (a->now && a->to != QUEUE_TRASH)
 		usage(app, "--now is for delete");
+	select_only(&s, a->from);
 	if (a->release && !a->expire)
 		usage(app, "--release is for expire");
 	if (needs_selection && select_everything(&s))
@@ -144,6 +145,8 @@ run(struct app *app, int argc, char **argv, struct action *a, bool needs_selecti
 	status = act_run(a, &s);
 	if (!a->quiet)
 		printf("%s %" PRIu64 " message%s\n", s.dry ? a->would : a->did, a->done, a->done == 1 ? "" : "s");
+	if (status == EX_NOINPUT && !needs_selection && select_everything(&s))
+		status = EX_OK; /* nothing waits: nothing to do */
 	select_free(&s);
 	return status;
 }
@@ -152,10 +155,8 @@ int
 verb_flush(struct app *app, int argc, char **argv)
 {
 	struct action a = { .did = "flushed", .would = "would flush", .from = BIT(QUEUE_DEFERRED), .to = QUEUE_INCOMING };
-	bool everything = argc == 1 || (argc == 2 && strcmp(argv[1], "-q") == 0); /* so does sendmail -q */
-	int status = run(app, argc, argv, &a, false);
 
-	return status == EX_NOINPUT && everything ? EX_OK : status; /* nothing waits: nothing to do */
+	return run(app, argc, argv, &a, false);
 }
 
 int

@@ -6,10 +6,8 @@
 #include "mail/route.h"
 
 #include "base/mem.h"
-#include "base/num.h"
 
 #include <fnmatch.h>
-#include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -113,22 +111,6 @@ rcpts_match(struct selection *s, struct item *it)
 	return false;
 }
 
-/* Numbers, or names of users. */
-static bool
-uid_matches(const struct patterns *p, const char *uid)
-{
-	for (size_t i = 0; i < p->n; i++) {
-		const struct passwd *pw;
-		uint64_t u;
-
-		if (strcmp(p->text[i], uid) == 0)
-			return true;
-		if (num_u64(uid, UINT32_MAX, &u) == 0 && (pw = getpwnam(p->text[i])) && pw->pw_uid == u)
-			return true;
-	}
-	return false;
-}
-
 static bool
 origin_matches(struct selection *s, struct item *it)
 {
@@ -140,22 +122,40 @@ origin_matches(struct selection *s, struct item *it)
 		good = item_from(it, "client", &value) && any(client, value.data, true);
 	buf_clear(&value);
 	if (good && uid->n)
-		good = item_from(it, "uid", &value) && uid_matches(uid, value.data);
+		good = item_from(it, "uid", &value) && any(uid, value.data, false);
 	buf_free(&value);
 	return good;
 }
 
 static bool
-compare(const struct comparison *c, uint64_t value)
+holds(const struct comparison *c, uint64_t value)
 {
-	switch (c->op[0]) {
-	case '<':
-		return value < c->value || (c->op[1] == '=' && value == c->value);
-	case '>':
-		return value > c->value || (c->op[1] == '=' && value == c->value);
-	default:
-		return value == c->value;
+	if (value == c->value)
+		return c->equal;
+	return c->op == '<' ? value < c->value : c->op == '>' && value > c->value;
+}
+
+/* Several of one kind mean "or". But a lower and a higher bound that everything satisfies one of mean what lies between them: the
+ * other reading would select all. */
+static bool
+compare(const struct comparisons *list, uint64_t value)
+{
+	const struct comparison *low = NULL, *high = NULL;
+	bool equal = false;
+
+	for (size_t i = 0; i < list->n; i++) {
+		const struct comparison *c = &list->c[i];
+
+		if (c->op == '=')
+			equal |= holds(c, value);
+		else if (c->op == '>' && (!low || c->value < low->value))
+			low = c;
+		else if (c->op == '<' && (!high || c->value > high->value))
+			high = c;
 	}
+	if (low && high && low->value <= high->value)
+		return equal || (holds(low, value) && holds(high, value));
+	return equal || (low && holds(low, value)) || (high && holds(high, value));
 }
 
 bool
@@ -165,13 +165,13 @@ match(struct selection *s, struct item *it)
 
 	if (s->ids.n && s->queues && !(s->queues & 1u << it->where))
 		return false;
-	if (s->age.set) {
+	if (s->age.n) {
 		int64_t age = (s->now - item_arrival(it)) / 1000000;
 
 		if (!compare(&s->age, age > 0 ? (uint64_t)age : 0))
 			return false;
 	}
-	if (s->size.set && (!compare(&s->size, item_size(it)) || it->fd < 0))
+	if (s->size.n && (!compare(&s->size, item_size(it)) || it->fd < 0))
 		return false;
 	if (from->n && !(item_envelope(it) && from_matches(from, it->e.sender)))
 		return false;

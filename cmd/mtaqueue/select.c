@@ -14,6 +14,7 @@
 #include "base/num.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -66,38 +67,61 @@ add_queues(struct selection *s, const char *names)
 }
 
 static void
-set_comparison(struct selection *s, struct comparison *c, const char *text, bool time)
+add_comparison(struct selection *s, struct comparisons *list, const char *text, bool time)
 {
-	size_t n = strspn(text, "<>=");
+	static const struct { const char *text; char op; bool equal; } ops[] = { /* the longer ones first */
+		{ "<=", '<', true }, { ">=", '>', true }, { "<", '<', false }, { ">", '>', false }, { "=", '=', true }, { "", '>', true },
+	};
+	struct comparison c;
 	int64_t seconds = 0;
+	size_t i = 0, n;
 	int r;
 
-	snprintf(c->op, sizeof c->op, "%.*s", (int)(n < 2 ? n : 2), n ? text : ">=");
-	if (!n)
-		strcpy(c->op, ">=");
-	r = time ? num_time(text + n, 's', &seconds) : num_size(text + n, &c->value);
+	while (strncmp(text, ops[i].text, strlen(ops[i].text)) != 0)
+		i++;
+	n = strlen(ops[i].text);
+	n += strspn(text + n, " ");
+	c = (struct comparison){ ops[i].op, ops[i].equal, 0 };
+	r = time ? num_time(text + n, 's', &seconds) : num_size(text + n, &c.value);
 	if (time)
-		c->value = (uint64_t)seconds;
-	if (r < 0 || n > 2 || !(strcmp(c->op, "=") == 0 || *c->op != '='))
+		c.value = (uint64_t)seconds;
+	if (r < 0)
 		usage(s->app, time ? "not a comparison of times: \"%s\" (such as '>2h', '<=30m', 1d)" :
 		    "not a comparison of sizes: \"%s\" (such as '>10k', '<1M')", text);
-	c->set = true;
+	list->c = mem_resize(list->c, list->n + 1, sizeof *list->c);
+	list->c[list->n++] = c;
+}
+
+/* By number, which is what messages have. A name mistyped would select nothing and look like an answer. */
+static void
+add_uid(struct selection *s, const char *user)
+{
+	char number[24];
+	const struct passwd *pw;
+	uint64_t uid;
+
+	if (num_u64(user, UINT32_MAX, &uid) < 0) {
+		pw = getpwnam(user);
+		if (!pw)
+			usage(s->app, "--uid: no user \"%s\"", user);
+		uid = pw->pw_uid;
+	}
+	snprintf(number, sizeof number, "%" PRIu64, uid);
+	add_pattern(&s->pattern[SELECT_UID], number);
 }
 
 static void
 select_option(struct selection *s, int letter, char *value)
 {
-	uint64_t uid;
-
 	switch (letter) {
 	case OPT_QUEUE:
 		add_queues(s, value);
 		break;
 	case OPT_AGE:
-		set_comparison(s, &s->age, value, true);
+		add_comparison(s, &s->age, value, true);
 		break;
 	case OPT_SIZE:
-		set_comparison(s, &s->size, value, false);
+		add_comparison(s, &s->size, value, false);
 		break;
 	case OPT_LIMIT:
 		if (num_u64(value, UINT64_MAX, &s->limit) < 0 || !s->limit)
@@ -118,10 +142,7 @@ select_option(struct selection *s, int letter, char *value)
 		s->dry = true;
 		break;
 	case 256 + SELECT_UID:
-		/* a name mistyped would select nothing and look like an answer */
-		if (num_u64(value, UINT32_MAX, &uid) < 0 && !getpwnam(value))
-			usage(s->app, "--uid: no user \"%s\"", value);
-		add_pattern(&s->pattern[SELECT_UID], value);
+		add_uid(s, value);
 		break;
 	default:
 		add_pattern(&s->pattern[letter - 256], value);
@@ -228,13 +249,24 @@ select_parse(struct selection *s, struct app *app, unsigned queues, int argc, ch
 	free(all);
 }
 
+void
+select_only(struct selection *s, unsigned queues)
+{
+	if (s->queues && !(s->queues & queues)) {
+		msg_warn("%s is not for messages that are there", s->app->verb);
+		s->nothing = true;
+	} else {
+		s->queues &= queues;
+	}
+}
+
 bool
 select_everything(const struct selection *s)
 {
 	for (int i = 0; i < SELECT_KINDS; i++)
 		if (s->pattern[i].n)
 			return false;
-	return !s->ids.n && !s->listed && !s->all && !s->queues && !s->age.set && !s->size.set;
+	return !s->ids.n && !s->listed && !s->all && !s->queues && !s->age.n && !s->size.n;
 }
 
 /* A message that is selected, to be sorted. */
@@ -348,6 +380,8 @@ select_run(struct selection *s, int (*f)(void *, struct item *), void *arg)
 	struct buf err = BUF_INIT(4096);
 	int r = 0;
 
+	if (s->nothing)
+		return EX_NOINPUT;
 	if (match_open(s, &err) < 0)
 		msg_die(EX_TEMPFAIL, "%s", err.data);
 	if (ids)
@@ -376,5 +410,7 @@ select_free(struct selection *s)
 	for (size_t k = 0; k < s->ids.n; k++)
 		free(s->ids.text[k]);
 	free(s->ids.text);
+	free(s->age.c);
+	free(s->size.c);
 	route_close(&s->routes);
 }

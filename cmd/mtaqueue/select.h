@@ -16,13 +16,14 @@ enum select_kind {
 
 struct patterns { char **text; size_t n; };
 
-/* "<2h", ">=10k", "3d" (at least). */
-struct comparison { char op[3]; uint64_t value; bool set; };
+/* "<2h", ">=10k", "3d" (at least), and several of them: match_compare. */
+struct comparison { char op; bool equal; uint64_t value; };
+struct comparisons { struct comparison *c; size_t n; };
 
 struct selection {
 	struct app *app;
 	struct patterns pattern[SELECT_KINDS];
-	struct comparison age, size;
+	struct comparisons age, size;
 	unsigned queues;          /* bits of the queues that were named; 0: none was */
 	unsigned all_queues;      /* bits of those that the verb looks through otherwise */
 	uint64_t limit;           /* 0: none */
@@ -30,6 +31,7 @@ struct selection {
 	bool reverse;
 	bool all;                 /* --all */
 	bool dry;                 /* -n */
+	bool nothing;             /* see select_only */
 	struct patterns ids;
 	bool listed;              /* "-": those on standard input, and when there is none, none */
 	struct route_maps *routes;
@@ -54,6 +56,9 @@ void select_parse(struct selection *s, struct app *app, unsigned queues, int arg
 void select_init(struct selection *s, struct app *app, unsigned queues);
 void select_add(struct selection *s, char *id);
 void select_add_pattern(struct selection *s, enum select_kind kind, const char *pattern);
+/* For a verb that works on these queues (bits) alone: others that --queue names are left out, and when there
+ * are no others nothing matches. */
+void select_only(struct selection *s, unsigned queues);
 /* Without IDs, patterns or --all: for verbs that must not mean everything by accident. */
 bool select_everything(const struct selection *s);
 /* Calls f for each message that matches until it returns non-zero. EX_OK, EX_NOINPUT when nothing matched or a

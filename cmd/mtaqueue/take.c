@@ -121,6 +121,7 @@ take_run(struct taking *t, struct selection *s)
 
 	signal(SIGIO, SIG_IGN); /* somebody opens a file while we ask for its lease */
 	t->s = s;
+	select_only(s, TAKE_DEFAULT | 1u << QUEUE_ACTIVE);
 	status = select_run(s, take, t);
 	if (!t->quiet)
 		printf("%s %" PRIu64 " message%s\n", s->dry ? t->would : t->did, t->done, t->done == 1 ? "" : "s");
