@@ -214,6 +214,9 @@ logged "$ID: to=<good@lines.test>.*status=sent \(250 fine"; ok $? "result lines 
 logged "$ID: to=<bad@lines.test>.*status=bounced" && logged "$ID: to=<nothing@lines.test>.*status=deferred"; ok $? "recipients without one are tried again"
 add ok@send.test -- -x@s0.test 2>/dev/null
 logged "$ID: to=<-x@s0.test>.*status=bounced"; ok $? "an address that begins with - is not passed to a command"
+add ok@send.test '"-x y"@s0.test' well@s0.test
+logged "$ID: to=<\"-x y\"@s0.test>.*status=bounced"; ok $? "nor one whose quotes hide that"
+logged "$ID: to=<well@s0.test>.*status=sent"; ok $? "another recipient of the message is not harmed"
 
 # --- agents that fail ---
 add ok@send.test die1@a.test

@@ -363,7 +363,7 @@ agent_new(struct pool *p, struct job *j)
 	a->job = j;
 	a->reload = reloads;
 	p->t->processes++;
-	starter_resident(&a->child, p->t->name, p->uid, p->gid);
+	starter_resident(&a->child, p->t->name, &j->d->who);
 }
 
 bool

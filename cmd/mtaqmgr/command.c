@@ -169,10 +169,13 @@ attr_find(const char *attrs, size_t n, const char *name, size_t index)
 	return NULL;
 }
 
+/* Only these are the job's; anything else is the configuration's, whatever the job says. */
 static const char *
 lookup(void *arg, const char *name)
 {
 	static const char *const of_recipient[] = { "recipient", "user", "extension", "domain", "mailbox", "original_recipient" };
+	static const char *const of_message[] = { "sender", "nexthop", "queue_id", "size", "client_address", "client_helo", "client_protocol",
+		"sasl_username" };
 	struct expansion *e = arg;
 
 	for (size_t i = 0; i < sizeof of_recipient / sizeof *of_recipient; i++) {
@@ -181,7 +184,10 @@ lookup(void *arg, const char *name)
 			return attr_find(e->attrs, e->n, name, e->index);
 		}
 	}
-	return attr_find(e->attrs, e->n, name, 0);
+	for (size_t i = 0; i < sizeof of_message / sizeof *of_message; i++)
+		if (strcmp(name, of_message[i]) == 0)
+			return attr_find(e->attrs, e->n, name, 0);
+	return NULL;
 }
 
 struct words {
@@ -218,13 +224,33 @@ expand_word(struct config *c, struct words *l, const char *word, struct expansio
 	return 0;
 }
 
+bool
+command_attrs_safe(const char *attrs, size_t n)
+{
+	static const char *const names[] = { "sender", "recipient", "user", "mailbox" };
+	const char *v;
+
+	if (n && attrs[n - 1])
+		return false;
+	for (const char *p = attrs; p < attrs + n; p += strlen(p) + 1)
+		for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+			if ((v = value_of(p, names[i])) && *v == '-')
+				return false;
+	return true;
+}
+
 char **
 command_expand(struct config *c, const struct agent_command *a, const char *attrs, size_t n, struct buf *err)
 {
 	struct expansion e = { .attrs = attrs, .n = n };
 	struct words l = { 0 };
 
+	if (!command_attrs_safe(attrs, n)) {
+		buf_adds(err, "an address that begins with '-' is not passed to a command");
+		return NULL;
+	}
 	for (char **w = a->argv; *w; w++) {
+		e.n = w == a->argv ? 0 : n; /* which program is run is not for the mail to say */
 		if (expand_word(c, &l, *w, &e, err) < 0) {
 			command_free_argv(&l.w);
 			return NULL;

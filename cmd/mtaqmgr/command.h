@@ -28,5 +28,7 @@ void command_free(struct agent_command **c);
  * main.cf. An argument with ${recipient} or ${user}, ... of a job with several recipients stands for each of them once. Free with
  * command_free_argv. NULL with err. */
 char **command_expand(struct config *c, const struct agent_command *a, const char *attrs, size_t n, struct buf *err);
+/* These are strings to their end, and none is an address (or a user's part of one) that a command would take for an option. */
+bool command_attrs_safe(const char *attrs, size_t n);
 void command_free_argv(char ***argv);
 #endif

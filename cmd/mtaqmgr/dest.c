@@ -265,6 +265,10 @@ dest_new(const struct route *r, struct transport *t)
 	d->set = make_set(r);
 	d->uid = r->uid;
 	d->gid = r->gid;
+	d->user = mem_strdup(r->user.data);
+	d->who = (struct identity){ .name = "" };
+	if (r->uid != (uid_t)-1)
+		d->who = (struct identity){ r->class == ROUTE_LOCAL ? IDENTITY_LOCAL : IDENTITY_VIRTUAL, d->user };
 	d->window = d->t->first_concurrency;
 	d->timer.fire = timer_fired;
 	d->idle_since = clock_mono();
@@ -322,6 +326,7 @@ dest_free(struct dest *d)
 	free(d->pause.text);
 	free(d->key);
 	free(d->nexthop);
+	free(d->user);
 	free(d->set);
 	free(d);
 }

@@ -9,6 +9,7 @@
 #ifndef DEST_H
 #define DEST_H
 #include "heap.h"
+#include "identity.h"
 #include "loop.h"
 #include "message.h"
 #include "park.h"
@@ -53,8 +54,10 @@ struct dest {
 	struct transport *t;
 	char *key, *nexthop;
 	char *set;                /* what its agent is told: name=value ... */
-	uid_t uid;
+	uid_t uid;                /* agents of one pool serve all that have the same */
 	gid_t gid;
+	struct identity who;      /* what makes them so */
+	char *user;
 	struct heap jobs;
 	double window;            /* jobs at once */
 	double failures;          /* of connections since the last success, in windows */

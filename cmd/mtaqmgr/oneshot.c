@@ -348,15 +348,31 @@ time_over(struct timer *t)
 	timer_set(&o->timer, clock_deadline(10));
 }
 
-/* Addresses that a command would take for an option are not given to one. */
+/* Addresses that a command would take for an option are not given to one, also when quotes hide it in the address: "-x"@example.com.
+ * Their recipients are returned. False: nobody is left. */
 static bool
-dangerous(const struct job *j)
+refuse_dangerous(struct job *j)
 {
-	bool bad = *j->m->e.sender == '-';
+	struct buf b = BUF_INIT(STARTER_ATTRS);
+	size_t left = 0;
 
-	for (size_t i = 0; i < j->n; i++)
-		bad |= *j->rcpt[i]->q->addr == '-';
-	return bad;
+	for (size_t i = 0; i < j->n; i++) {
+		struct rcpt *r = j->rcpt[i];
+
+		buf_clear(&b);
+		attr(&b, "sender", j->m->e.sender);
+		rcpt_attrs(&b, r);
+		if (b.full || command_attrs_safe(b.data, b.len))
+			j->rcpt[left++] = r;
+		else
+			result_set(j->m, r, j->d->t->name, j->started, AGENT_BOUNCED, "5.1.3", NULL, NULL,
+			    "an address that begins with '-' is not passed to a command");
+	}
+	buf_free(&b);
+	j->n = j->left = left;
+	if (!left)
+		dest_job_done(j, FEEDBACK_GOOD, NULL, NULL);
+	return left > 0;
 }
 
 void
@@ -366,10 +382,8 @@ oneshot_start(struct job *j)
 	struct oneshot *o;
 	int out[2], in;
 
-	if (dangerous(j)) {
-		job_over(j, AGENT_BOUNCED, "5.1.3", "an address that begins with '-' is not passed to a command");
+	if (!refuse_dangerous(j))
 		return;
-	}
 	while (job_attrs(j, &attrs) < 0 && j->n > 1) {
 		dest_job_split(j);
 		buf_clear(&attrs);
@@ -392,7 +406,7 @@ oneshot_start(struct job *j)
 	loop_watch(&o->out);
 	timer_set(&o->timer, clock_deadline(j->d->t->command_limit));
 	j->d->t->processes++;
-	starter_oneshot(&o->child, j->d->t->name, j->d->uid, j->d->gid, attrs.data, attrs.len, in, out[1]);
+	starter_oneshot(&o->child, j->d->t->name, &j->d->who, attrs.data, attrs.len, in, out[1]);
 	close(in);
 	close(out[1]);
 	buf_free(&attrs);

@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: ISC
  * Copyright (c) 2026 The mtakit authors */
-/* See parent.h; the packets are described in starter.c. What the child says is not trusted: a transport is a name to
- * look up, a user is any but root, a process to kill is one that was started here. */
+/* See parent.h; the packets are described in starter.c. What the child says is not trusted. A transport is a name to look up; the
+ * user is found out here, from the recipient that the child names (identity.h); the values that it gives for a command's
+ * arguments are those of a message, and never the program; a process to kill is one that was started here; there are no more
+ * processes than the configuration allows. */
 #include "parent.h"
 
+#include "identity.h"
 #include "manager.h"
 #include "starter.h"
 
@@ -27,8 +30,9 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#define REQUEST_MAX (STARTER_ATTRS + 4096)
 #define TRANSPORT_MAX 1024
+#define PROCESSES_MAX 10000       /* of all transports together */
+#define ANSWERS_MAX 50000         /* that wait: a child that never reads is not at its work */
 
 /* An answer that the child has not made room for. */
 struct answer {
@@ -38,6 +42,11 @@ struct answer {
 	struct answer *next;
 };
 
+struct running {
+	pid_t pid;
+	char *transport;
+};
+
 struct parent {
 	struct config *config;
 	const struct config_options *options;
@@ -45,9 +54,10 @@ struct parent {
 	pid_t child;
 	int status;               /* of the child */
 	bool ended;
-	pid_t *agents;
+	struct running *agents;
 	size_t n, cap;
 	struct answer *waiting, **last;      /* in order; last is of use while there is one */
+	size_t answers;
 };
 
 /* False: the child has to read first. One that is gone has got it. */
@@ -71,6 +81,10 @@ reply(struct parent *p, const char *text, size_t n, int fd)
 	a->fd = fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 3);
 	*(p->waiting ? p->last : &p->waiting) = a;
 	p->last = &a->next;
+	if (++p->answers == ANSWERS_MAX) {
+		log_error("the unprivileged process reads no answers: it is ended");
+		kill(p->child, SIGKILL);
+	}
 }
 
 static void
@@ -80,6 +94,7 @@ send_waiting(struct parent *p)
 
 	while ((a = p->waiting) != NULL && sent(p, a->text, a->n, a->fd)) {
 		p->waiting = a->next;
+		p->answers--;
 		if (a->fd >= 0)
 			close(a->fd);
 		free(a->text);
@@ -88,22 +103,34 @@ send_waiting(struct parent *p)
 }
 
 static void
-remember(struct parent *p, pid_t pid)
+remember(struct parent *p, pid_t pid, const char *transport)
 {
 	if (p->n == p->cap) {
 		p->cap = p->cap ? p->cap * 2 : 64;
 		p->agents = mem_resize(p->agents, p->cap, sizeof *p->agents);
 	}
-	p->agents[p->n++] = pid;
+	p->agents[p->n++] = (struct running){ pid, mem_strdup(transport) };
 }
 
 static bool
 known(const struct parent *p, pid_t pid)
 {
 	for (size_t i = 0; i < p->n; i++)
-		if (p->agents[i] == pid)
+		if (p->agents[i].pid == pid)
 			return true;
 	return false;
+}
+
+/* The manager keeps to the limit; one that it has let go may still be about to end, so we allow twice as many. */
+static bool
+too_many(struct parent *p, const char *transport)
+{
+	int64_t limit = config_transport(p->config, transport, "process_limit", "default_process_limit");
+	size_t n = 0;
+
+	for (size_t i = 0; i < p->n; i++)
+		n += strcmp(p->agents[i].transport, transport) == 0;
+	return p->n >= PROCESSES_MAX || (limit > 0 && n >= 2 * (size_t)limit + 10);
 }
 
 /* Names of transports are words: no path, nothing that main.cf could take for something else. */
@@ -116,27 +143,56 @@ name_ok(const char *name)
 	    strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.") == n;
 }
 
+/* The words of a request: "start TURN TRANSPORT KIND", then the name, then attributes. Cuts text apart. */
+struct request {
+	unsigned long turn;
+	const char *transport, *attrs;
+	struct identity who;
+	size_t n;
+};
+
+static bool
+parse(struct request *r, char *text, size_t n)
+{
+	char *kind, *name = text + strlen(text) + 1, *end = text + n;
+	int at = 0;
+
+	*r = (struct request){ 0 };
+	if (sscanf(text, "start %lu %n", &r->turn, &at) != 1 || at == 0 || name >= end || !memchr(name, '\0', (size_t)(end - name)))
+		return false;
+	r->transport = text + at;
+	kind = strchr(r->transport, ' ');
+	if (!kind)
+		return false;
+	*kind++ = '\0';
+	r->who.name = name;
+	while (strcmp(kind, identity_kinds[r->who.kind]) != 0)
+		if (++r->who.kind > IDENTITY_VIRTUAL)
+			return false;
+	r->attrs = name + strlen(name) + 1;
+	r->n = (size_t)(end - r->attrs);
+	return name_ok(r->transport);
+}
+
 static void
-start(struct parent *p, const char *text, size_t n, const int fds[2])
+start(struct parent *p, char *text, size_t n, const int fds[2])
 {
 	struct buf out = BUF_INIT(4000), err = BUF_INIT(3000);
-	unsigned long turn, uid, gid;
-	size_t first = strlen(text) + 1;
-	int at = 0, sock = -1;
+	struct request r;
 	pid_t pid = -1;
+	int sock = -1;
 
-	if (sscanf(text, "start %lu %lu %lu %n", &turn, &uid, &gid, &at) != 3 || at == 0)
-		return;
-	if (!name_ok(text + at) || uid > UINT32_MAX || gid > UINT32_MAX)
+	if (!parse(&r, text, n))
 		buf_adds(&err, "malformed request");
+	else if (too_many(p, r.transport))
+		buf_adds(&err, "there are more processes of this transport than its limit allows");
 	else
-		pid = starter_run(p->config, text + at, (uid_t)uid, (gid_t)gid, first < n ? text + first : "", first < n ? n - first : 0,
-		    fds[0], fds[1], &sock, &err);
+		pid = starter_run(p->config, r.transport, &r.who, r.attrs, r.n, fds[0], fds[1], &sock, &err);
 	if (pid > 0) {
-		remember(p, pid);
-		buf_addf(&out, "started %lu %d", turn, (int)pid);
+		remember(p, pid, r.transport);
+		buf_addf(&out, "started %lu %d", r.turn, (int)pid);
 	} else {
-		buf_addf(&out, "failed %lu %s", turn, err.data);
+		buf_addf(&out, "failed %lu %s", r.turn, err.data);
 	}
 	reply(p, out.data, out.len, sock);
 	if (sock >= 0)
@@ -149,9 +205,9 @@ start(struct parent *p, const char *text, size_t n, const int fds[2])
 static bool
 serve(struct parent *p)
 {
-	static char text[REQUEST_MAX + 1];
+	static char text[STARTER_REQUEST + 1];
 	int fds[2], pid, sig;
-	ssize_t n = starter_receive(p->sock, text, REQUEST_MAX, fds, 0);
+	ssize_t n = starter_receive(p->sock, text, STARTER_REQUEST, fds, 0);
 
 	if (n <= 0)
 		return false;
@@ -180,8 +236,10 @@ reap(struct parent *p)
 			continue;
 		}
 		for (size_t i = 0; i < p->n; i++)
-			if (p->agents[i] == pid)
+			if (p->agents[i].pid == pid) {
+				free(p->agents[i].transport);
 				p->agents[i--] = p->agents[--p->n];
+			}
 		snprintf(text, sizeof text, "exit %d %d", (int)pid, status);
 		reply(p, text, strlen(text), -1);
 	}
@@ -197,6 +255,7 @@ reload(struct parent *p)
 		config_close(&p->config);
 		p->config = c;
 		manager_default_privs(c);
+		identity_reload(c);
 		log_open(c, "qmgr");
 	} else {
 		log_warn("reload: %s", err.data);
@@ -227,6 +286,7 @@ parent_run(struct config *c, const struct config_options *options, int sock, pid
 	sigset_t set;
 
 	manager_default_privs(c);
+	identity_reload(c);
 	sigemptyset(&set);
 	sigaddset(&set, SIGCHLD);
 	sigaddset(&set, SIGHUP);
@@ -249,6 +309,8 @@ parent_run(struct config *c, const struct config_options *options, int sock, pid
 			polled[0].fd = -1;
 	}
 	config_close(&p.config);
+	for (size_t i = 0; i < p.n; i++)
+		free(p.agents[i].transport);
 	free(p.agents);
 	if (WIFSIGNALED(p.status))
 		log_error("the unprivileged process was killed by signal %d", WTERMSIG(p.status));

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: ISC
  * Copyright (c) 2026 The mtakit authors */
 /* See starter.h. Packets to the parent:
- *   start <turn> <uid> <gid> <transport> NUL name=value NUL ...    with the command's input and output for a one-shot agent
+ *   start <turn> <transport> <kind> NUL <name> NUL name=value NUL ...    with the command's input and output for a one-shot agent;
+ *                                       kind and name are those of identity.h
  *   kill <pid> <signal>
  * and from it:
  *   started <turn> <pid>                with the connection to a resident agent
@@ -10,6 +11,7 @@
 #include "starter.h"
 
 #include "command.h"
+#include "identity.h"
 #include "loop.h"
 #include "manager.h"
 
@@ -101,24 +103,9 @@ make_env(struct config *c)
 	return env;
 }
 
-/* The user that a command may run as: never root, and no member of root's group. */
-static void
-set_identity(struct proc *p, const struct agent_command *a, uid_t uid, gid_t gid)
-{
-	p->uid = a->uid != (uid_t)-1 ? a->uid : uid;
-	p->gid = a->uid != (uid_t)-1 || a->gid != (gid_t)-1 ? a->gid : gid;
-	if (p->uid == 0 || p->gid == 0 || p->uid == (uid_t)-1 || p->gid == (gid_t)-1) {
-		p->uid = manager.default_uid;
-		p->gid = manager.default_gid;
-		return;
-	}
-	if (a->uid != (uid_t)-1 && a->user)
-		p->user = a->user;
-}
-
 pid_t
-starter_run(struct config *c, const char *transport, uid_t uid, gid_t gid, const char *attrs, size_t n, int in, int out, int *sock,
-    struct buf *err)
+starter_run(struct config *c, const char *transport, const struct identity *who, const char *attrs, size_t n, int in, int out,
+    int *sock, struct buf *err)
 {
 	struct agent_command *a = command_get(c, transport, err);
 	/* it must not go on delivering when nobody is left to hear of it: another manager would deliver again */
@@ -130,11 +117,10 @@ starter_run(struct config *c, const char *transport, uid_t uid, gid_t gid, const
 	*sock = -1;
 	if (!a)
 		return -1;
-	argv = command_expand(c, a, attrs, n, err);
+	argv = identity_set(&p, c, a, who, err) < 0 ? NULL : command_expand(c, a, attrs, n, err);
 	env = make_env(c);
 	p.argv = argv;
 	p.envp = env;
-	set_identity(&p, a, uid, gid);
 	if (argv && a->resident && socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		buf_addf(err, "socketpair: %s", strerror(errno));
 	else if (argv) {
@@ -184,13 +170,13 @@ failed(struct child *c, const char *text)
 }
 
 static void
-run_here(struct child *c, const char *transport, uid_t uid, gid_t gid, const char *attrs, size_t n, int in, int out)
+run_here(struct child *c, const char *transport, const struct identity *who, const char *attrs, size_t n, int in, int out)
 {
 	struct buf err = BUF_INIT(65536);
 	int sock;
 
 	add_child(c);
-	c->pid = starter_run(manager.config, transport, uid, gid, attrs, n, in, out, &sock, &err);
+	c->pid = starter_run(manager.config, transport, who, attrs, n, in, out, &sock, &err);
 	if (c->pid < 0)
 		failed(c, err.data);
 	else
@@ -199,12 +185,14 @@ run_here(struct child *c, const char *transport, uid_t uid, gid_t gid, const cha
 }
 
 static void
-ask_parent(struct child *c, const char *transport, uid_t uid, gid_t gid, const char *attrs, size_t n, const int *fds, size_t count)
+ask_parent(struct child *c, const char *transport, const struct identity *who, const char *attrs, size_t n, const int *fds, size_t count)
 {
-	struct buf b = BUF_INIT(STARTER_ATTRS + 2048);
+	struct buf b = BUF_INIT(STARTER_REQUEST);
 
 	add_child(c);
-	buf_addf(&b, "start %lu %lu %lu %s", c->turn, (unsigned long)uid, (unsigned long)gid, transport);
+	buf_addf(&b, "start %lu %s %s", c->turn, transport, identity_kinds[who->kind]);
+	buf_addc(&b, '\0');
+	buf_adds(&b, who->name);
 	buf_addc(&b, '\0');
 	buf_add(&b, attrs, n);
 	if (b.full || starter_send(parent.fd, b.data, b.len, fds, count, 0) < 0)
@@ -212,35 +200,24 @@ ask_parent(struct child *c, const char *transport, uid_t uid, gid_t gid, const c
 	buf_free(&b);
 }
 
-/* Who a remote or virtual agent runs as when nothing else is told: ourselves, the owner of the queue. */
-static void
-default_identity(uid_t *uid, gid_t *gid)
-{
-	if (*uid == (uid_t)-1)
-		*uid = getuid();
-	if (*gid == (gid_t)-1)
-		*gid = getgid();
-}
-
 void
-starter_resident(struct child *c, const char *transport, uid_t uid, gid_t gid)
+starter_resident(struct child *c, const char *transport, const struct identity *who)
 {
-	default_identity(&uid, &gid);
 	if (parent.fd < 0)
-		run_here(c, transport, uid, gid, "", 0, -1, -1);
+		run_here(c, transport, who, "", 0, -1, -1);
 	else
-		ask_parent(c, transport, uid, gid, "", 0, NULL, 0);
+		ask_parent(c, transport, who, "", 0, NULL, 0);
 }
 
 void
-starter_oneshot(struct child *c, const char *transport, uid_t uid, gid_t gid, const char *attrs, size_t n, int in, int out)
+starter_oneshot(struct child *c, const char *transport, const struct identity *who, const char *attrs, size_t n, int in, int out)
 {
 	int fds[2] = { in, out };
 
 	if (parent.fd < 0)
-		run_here(c, transport, uid, gid, attrs, n, in, out);
+		run_here(c, transport, who, attrs, n, in, out);
 	else
-		ask_parent(c, transport, uid, gid, attrs, n, fds, 2);
+		ask_parent(c, transport, who, attrs, n, fds, 2);
 }
 
 void
@@ -303,7 +280,7 @@ take_packet(const char *text, int fd)
 	}
 	if (fd >= 0)
 		close(fd);
-	if (sscanf(text, "failed %lu %n", &turn, &at) == 1 && at > 0 && (c = find(turn, 0)) != NULL)
+	if (sscanf(text, "failed %lu %n", &turn, &at) == 1 && at > 0 && turn && (c = find(turn, 0)) != NULL)
 		failed(c, text + at);
 	else if (sscanf(text, "exit %d %d", &pid, &status) == 2)
 		exited(pid, status);

@@ -8,6 +8,7 @@
 
 struct config;
 struct buf;
+struct identity;
 
 /* A process; part of what the caller keeps for it, until exited was called, or started with an error. */
 struct child {
@@ -20,21 +21,21 @@ struct child {
 };
 
 #define STARTER_ATTRS 60000       /* bytes of attributes that a request may have */
+#define STARTER_REQUEST (STARTER_ATTRS + 4096)       /* and of the whole of it */
 
-void starter_resident(struct child *c, const char *transport, uid_t uid, gid_t gid);
+void starter_resident(struct child *c, const char *transport, const struct identity *who);
 /* attrs: "name=value" strings, n bytes with their NULs. in and out: the command's; they stay the caller's. started gets sock -1
  * and no error. */
-void starter_oneshot(struct child *c, const char *transport, uid_t uid, gid_t gid, const char *attrs, size_t n, int in, int out);
+void starter_oneshot(struct child *c, const char *transport, const struct identity *who, const char *attrs, size_t n, int in, int out);
 void starter_kill(struct child *c, int sig);
 
 void starter_open(int parent);    /* parent: the connection to it; -1: none, children are ours */
 void starter_reap(void);          /* after SIGCHLD */
 
 /* What both ways do in the end. NAME_agent of c is run for a resident agent (*sock gets our end) or once. Pid, or -1 with err. */
-pid_t starter_run(struct config *c, const char *transport, uid_t uid, gid_t gid, const char *attrs, size_t n, int in, int out, int *sock,
-    struct buf *err);
-/* Packets between child and parent, with at most two descriptors. Bytes, 0 at the end, -1. */
-/* flags: of send(2). */
+pid_t starter_run(struct config *c, const char *transport, const struct identity *who, const char *attrs, size_t n, int in, int out,
+    int *sock, struct buf *err);
+/* Packets between child and parent, with at most two descriptors; flags are those of send(2). Bytes, 0 at the end, -1. */
 ssize_t starter_send(int sock, const void *data, size_t n, const int *fds, size_t count, int flags);
 ssize_t starter_receive(int sock, void *data, size_t n, int fds[2], int flags);
 #endif
