@@ -150,7 +150,7 @@ like cmd($s, 'RCPT TO:<JOE@Example.COM.>'), qr/^(250|550 5\.1\.1)/, '15: our own
 # 16: recipients past the limit (here; with more in mtasmtp.t)
 my $few = start_server(smtpd_recipient_limit => 5, smtpd_recipient_overshoot_limit => 5, smtpd_hard_error_limit => 10);
 $s = dial($few); ehlo($s); cmd($s, 'MAIL FROM:<>');
-$r = join ' ', map { substr cmd($s, 'RCPT TO:<joe@example.com>'), 0, 3 } 1 .. 9;
+$r = join ' ', map { substr cmd($s, "RCPT TO:<joe\@example.com> ORCPT=rfc822;u$_\@x.example"), 0, 3 } 1 .. 9;
 is $r, '250 250 250 250 250 452 452 452 452', '16: recipient limit + 1 gets 452';
 like cmd($s, 'DATA'), qr/^354/, '16: the rest is kept';
 print $s "x\r\n.\r\n"; like reply($s), qr/^250 /, '16: and delivered';

@@ -18,7 +18,7 @@ static const char *const unread[] = { /* sorted */
 	"confirm_delay_cleared", "content_filter", "daemon_timeout", "debug_peer_level", "debug_peer_list",
 	"default_database_type", "default_rbl_reply", "default_verp_delimiters", "defer_code",
 	"delay_logging_resolution_limit", "deliver_lock_attempts", "deliver_lock_delay",
-	"disable_mime_output_conversion", "disable_verp_bounces", "duplicate_filter_limit",
+	"disable_mime_output_conversion", "disable_verp_bounces",
 	"empty_address_recipient", "enable_original_recipient", "expand_owner_alias",
 	"first_valid_gid", "first_valid_uid", "forward_path", "frozen_delivered_to", "header_address_token_limit",
 	"header_checks", "header_from_format", "helpful_warnings", "ignore_mx_lookup_error",

@@ -10,14 +10,13 @@
 #include "mail/bounce.h"
 #include "mail/config.h"
 #include "mail/log.h"
+#include "mail/notice.h"
 #include "mail/report.h"
-#include "syntax/date.h"
 
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/strmap.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -180,52 +179,23 @@ told(const char *subject)
 	return false;
 }
 
-/* A message of ours that is no report. */
-static int
-write_notice(const char *text, const char *from, const char *to, char id[QUEUE_ID_MAX + 1], struct buf *err)
-{
-	struct queue_envelope e = { .sender = mem_strdup(from), .from = mem_strdup(""), .opt = mem_strdup("") };
-	struct queue_writer *w;
-	int r = -1;
-
-	queue_envelope_rcpt(&e, to, "");
-	w = queue_write_begin(&manager.queue, &e, err);
-	if (w && queue_write(w, text, strlen(text)) < 0) {
-		buf_adds(err, strerror(errno));
-		queue_write_abort(&w);
-	}
-	if (w)
-		r = queue_write_commit(&w, QUEUE_INCOMING, id, err);
-	queue_envelope_free(&e);
-	return r;
-}
-
 void
 notify_trouble(const char *class, const char *subject, const char *text)
 {
-	const char *notice = config_str(manager.config, "error_notice_recipient"), *host = config_str(manager.config, "myhostname");
-	struct buf from = BUF_INIT(4096), to = BUF_INIT(4096), mail = BUF_INIT(1 << 20), err = BUF_INIT(4096);
+	struct buf title = BUF_INIT(8192), body = BUF_INIT(1 << 20), err = BUF_INIT(4096);
 	char id[QUEUE_ID_MAX + 1];
+	int r;
 
-	if (!*notice || !report_class(manager.config, class) || told(subject))
+	if (!report_class(manager.config, class) || told(subject))
 		return;
-	report_qualify(manager.config, &from, config_str(manager.config, "double_bounce_sender"));
-	report_qualify(manager.config, &to, notice);
-	queue_id_new(id);
-	buf_adds(&mail, "Date: ");
-	date_format(clock_real() / 1000000, &mail);
-	buf_adds(&mail, "\nFrom: Mail Delivery System <");
-	report_qualify(manager.config, &mail, "MAILER-DAEMON");
-	buf_addf(&mail, ">\nTo: <%s>\nSubject: mail system trouble (%s): %s\nMessage-ID: <%s@%s>\nAuto-Submitted: auto-generated\n\n",
-	    to.data, class, subject, id, host);
-	buf_addf(&mail, "This is the mail system at %s.\n\n%s:\n\n    %s\n\nThe log has more. For an hour nothing more is told about this.\n",
-	    host, subject, text);
-	if (write_notice(mail.data, from.data, to.data, id, &err) < 0)
-		log_warn("notice to <%s>: %s", to.data, err.data);
-	else
+	buf_addf(&title, "mail system trouble (%s): %s", class, subject);
+	buf_addf(&body, "%s:\n\n    %s\n\nThe log has more. For an hour nothing more is told about this.\n", subject, text);
+	r = notice_queue(manager.config, &manager.queue, "error_notice_recipient", title.data, body.data, id, &err);
+	if (r < 0)
+		log_warn("postmaster notice (%s): %s: %s", class, subject, err.data);
+	else if (r > 0)
 		log_info("postmaster notice (%s): %s: %s", class, subject, id);
-	buf_free(&from);
-	buf_free(&to);
-	buf_free(&mail);
+	buf_free(&title);
+	buf_free(&body);
 	buf_free(&err);
 }

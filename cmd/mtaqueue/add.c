@@ -4,6 +4,7 @@
 #include "mtaqueue.h"
 
 #include "mail/compose.h"
+#include "mail/dupfilter.h"
 #include "mail/log.h"
 
 #include "base/mem.h"
@@ -24,6 +25,7 @@
 struct adding {
 	struct app *app;
 	struct queue_envelope e;
+	struct dupfilter named;
 	const char *origin;
 	bool from_header;         /* -t */
 	bool hold;
@@ -62,7 +64,8 @@ add_rcpt(void *arg, const char *addr)
 {
 	struct adding *a = arg;
 
-	queue_envelope_rcpt(&a->e, addr, "");
+	if (!dupfilter_again(&a->named, addr, ""))
+		queue_envelope_rcpt(&a->e, addr, "");
 	return 0;
 }
 
@@ -139,7 +142,7 @@ read_header(struct adding *a)
 	memmove(a->data, a->data + used, a->n);
 	rcpt = compose_recipients(a->compose, &n);
 	for (size_t i = 0; i < n; i++)
-		queue_envelope_rcpt(&a->e, rcpt[i], "");
+		add_rcpt(a, rcpt[i]);
 	if (!a->e.rcpts)
 		msg_die(EX_USAGE, "no recipients in the header (To, Cc, Bcc) nor as arguments");
 	if (!a->e.sender && !compose_sender(a->compose))
@@ -197,6 +200,22 @@ begin(struct adding *a)
 		msg_die(errno == EINVAL ? EX_DATAERR : errno == EACCES ? EX_NOPERM : EX_TEMPFAIL, "%s", a->err.data);
 }
 
+/* The line of the log comes first, or the queue manager's would stand before it. */
+static void
+commit(struct adding *a, char id[QUEUE_ID_MAX + 1])
+{
+	log_open_command(a->app->config, "pickup");
+	log_info("%s: uid=%ju from=<%s>", a->e.id, (uintmax_t)getuid(), a->e.sender);
+	if (queue_write_commit(&a->w, a->hold ? QUEUE_HOLD : QUEUE_INCOMING, id, &a->err) < 0) {
+		int saved = errno;
+
+		log_warn("%s: not queued: %s", a->e.id, a->err.data);
+		msg_die(saved == EACCES ? EX_NOPERM : EX_TEMPFAIL, "%s", a->err.data);
+	}
+	if (strcmp(id, a->e.id) != 0) /* its name was taken: a clock was set back */
+		log_info("%s: renamed to %s", a->e.id, id);
+}
+
 int
 verb_add(struct app *app, int argc, char **argv)
 {
@@ -206,6 +225,7 @@ verb_add(struct app *app, int argc, char **argv)
 	a->app = app;
 	buf_init(&a->err, 4096);
 	a->last = '\n';
+	dupfilter_init(&a->named, (size_t)config_int(app->config, "duplicate_filter_limit"));
 	a->origin = config_str(app->config, "myorigin");
 	arguments(a, argc, argv);
 	if (a->from_header)
@@ -219,16 +239,14 @@ verb_add(struct app *app, int argc, char **argv)
 		read_more(a);
 	if (a->last != '\n')
 		put(a, "\n", 1);
-	if (queue_write_commit(&a->w, a->hold ? QUEUE_HOLD : QUEUE_INCOMING, id, &a->err) < 0)
-		msg_die(errno == EACCES ? EX_NOPERM : EX_TEMPFAIL, "%s", a->err.data);
-	log_open_command(app->config, "pickup");
-	log_info("%s: uid=%ju from=<%s>", id, (uintmax_t)getuid(), a->e.sender);
+	commit(a, id);
 	if (puts(id) < 0 || fflush(stdout) != 0) { /* it is queued all the same */
 		msg_warn("write to standard output: %s", strerror(errno));
 		clearerr(stdout);
 	}
 	compose_free(&a->compose);
 	queue_envelope_free(&a->e);
+	dupfilter_free(&a->named);
 	buf_free(&a->err);
 	free(a);
 	return EX_OK;

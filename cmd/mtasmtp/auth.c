@@ -6,6 +6,7 @@
 
 #include "client.h"
 #include "commands.h"
+#include "record.h"
 #include "reply.h"
 #include "settings.h"
 
@@ -165,8 +166,10 @@ challenge(struct session *s, struct words *w, const char *text)
 	io_puts(s->io, "334 ");
 	io_puts(s->io, text);
 	io_puts(s->io, "\r\n");
+	record_note(s, TRANSCRIPT_SERVER, "334 (a challenge)");
 	if (session_read_line(s, &line, &n, s->set->auth_line) <= 0)
 		return -1;
+	record_note(s, TRANSCRIPT_CLIENT, "(an answer, not shown)");
 	if (n == 1 && *line == '*') {
 		reply(s, 501, "5.7.0", "Authentication aborted");
 		return -1;

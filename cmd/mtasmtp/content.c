@@ -5,6 +5,7 @@
  * and Message-ID to be added when they are missing. Nothing else is held: memory does not grow with the message. */
 #include "content.h"
 
+#include "record.h"
 #include "reply.h"
 #include "settings.h"
 #include "trace.h"
@@ -17,6 +18,7 @@
 #include "base/mem.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -383,6 +385,7 @@ content_finish(struct session *s)
 	struct content *c = s->content;
 	char id[QUEUE_ID_MAX + 1];
 
+	record_note(s, TRANSCRIPT_CLIENT, "(a message of %" PRIu64 " bytes)", c->wire);
 	if (c->in_header && !c->code)
 		scan_header(s, "", 0, true);
 	if (c->code) {
@@ -404,6 +407,7 @@ content_finish(struct session *s)
 	if (strcmp(id, s->tx.env.id) != 0) /* its name was taken: a clock was set back */
 		log_info("%s: message of %s renamed to %s", s->tx.env.id, s->client.data, id);
 	s->errors = s->junk = 0;
+	record_success(s);
 	session_reset_tx(s);
 	reply(s, 250, "2.0.0", "Ok: queued as %s", id);
 }

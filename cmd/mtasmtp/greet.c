@@ -4,6 +4,7 @@
 #include "auth.h"
 #include "client.h"
 #include "commands.h"
+#include "record.h"
 #include "reply.h"
 #include "settings.h"
 
@@ -102,6 +103,9 @@ command_ehlo(struct session *s, const struct smtp_command *c)
 		line += n + 1;
 	}
 	s->code = 250;
+	for (char *p = out.data; (p = strchr(p, '\n'));)
+		*p = p[1] ? ',' : '\0';
+	record_note(s, TRANSCRIPT_SERVER, "250 %s", out.data);
 	buf_free(&out);
 }
 

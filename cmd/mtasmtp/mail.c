@@ -9,6 +9,7 @@
 #include "settings.h"
 
 #include "mail/log.h"
+#include "mail/notice.h"
 
 #include "base/clock.h"
 #include "base/mem.h"
@@ -125,6 +126,7 @@ command_mail(struct session *s, const struct smtp_command *c)
 		return;
 	buf_clear(&s->tx.sender);
 	buf_add(&s->tx.sender, s->addr_text.data, s->addr_text.len);
+	s->record.ours = s->record.ours || (s->set->notices && notice_sender(s->set->conf, s->addr_text.data));
 	s->tx.open = true;
 	s->tx.size = m.size;
 	s->tx.utf8 = m.utf8;
@@ -137,7 +139,7 @@ command_mail(struct session *s, const struct smtp_command *c)
 static bool
 too_many(struct session *s)
 {
-	if (s->tx.env.rcpts < s->set->rcpt_limit)
+	if (s->tx.accepted < s->set->rcpt_limit)
 		return false;
 	if (++s->tx.refused > s->set->rcpt_overshoot)
 		reply(s, 452, "4.5.3", "Error: too many recipients");
@@ -166,7 +168,9 @@ command_rcpt(struct session *s, const struct smtp_command *c)
 		r.text = s->addr_text.data;
 		/* sendmail(1) takes any recipient and a bounce tells of unknown ones; all others hear it at once */
 		if (policy_rcpt(s, &r) == 0 && (s->peer->uid != (uid_t)-1 || !s->set->reject_unlisted || policy_listed(s, &r) == 0)) {
-			queue_envelope_rcpt(&s->tx.env, s->addr_text.data, params.data);
+			s->tx.accepted++;
+			if (!dupfilter_again(&s->tx.named, s->addr_text.data, params.data))
+				queue_envelope_rcpt(&s->tx.env, s->addr_text.data, params.data);
 			reply(s, 250, "2.1.5", "Ok");
 		}
 	}

@@ -3,12 +3,14 @@
 /* Replies to the client, the count of its errors and the delay for those who make many: see reply.h. */
 #include "reply.h"
 
+#include "record.h"
 #include "settings.h"
 
 #include "mail/log.h"
 
 #include "base/msg.h"
 
+#include <string.h>
 #include <time.h>
 
 /* Makes a client that keeps making errors wait. SIGTERM cuts the wait short. */
@@ -21,26 +23,6 @@ tarpit(struct session *s)
 		return;
 	io_flush(s->io);
 	nanosleep(&wait, NULL);
-}
-
-/* The one place where a reply is put together. The text stands in s->scratch. The class of the enhanced code
- * is always that of the code (RFC 2034 4). */
-static void
-send_reply(struct session *s, int code, const char *dsn)
-{
-	char number[4] = { (char)('0' + code / 100), (char)('0' + code / 10 % 10), (char)('0' + code % 10), ' ' };
-	struct buf *text = &s->scratch;
-
-	s->code = code;
-	io_write(s->io, number, 4);
-	if (dsn) {
-		io_write(s->io, number, 1);
-		io_puts(s->io, dsn + 1);
-		io_write(s->io, " ", 1);
-	}
-	msg_clean(text->data, text->len);
-	io_write(s->io, text->data, text->len);
-	io_write(s->io, "\r\n", 2);
 }
 
 static int
@@ -56,6 +38,36 @@ count_error(struct session *s)
 	tarpit(s);
 }
 
+/* Makes the text of a reply, in s->scratch. */
+static void make_text(struct session *s, const char *fmt, va_list ap) __attribute__((format(printf, 2, 0)));
+static void
+make_text(struct session *s, const char *fmt, va_list ap)
+{
+	buf_clear(&s->scratch);
+	buf_vaddf(&s->scratch, fmt, ap);
+	msg_clean(s->scratch.data, s->scratch.len);
+}
+
+/* The one place where a reply is put together. The text stands in s->scratch. The class of the enhanced code
+ * is always that of the code (RFC 2034 4). */
+static void
+send_reply(struct session *s, int code, const char *dsn)
+{
+	char start[16] = { (char)('0' + code / 100), (char)('0' + code / 10 % 10), (char)('0' + code % 10), ' ' };
+	size_t n = 4;
+
+	s->code = code;
+	if (dsn) {
+		start[n++] = start[0];
+		n = (size_t)(stpcpy(start + n, dsn + 1) - start);
+		start[n++] = ' ';
+	}
+	io_write(s->io, start, n);
+	io_write(s->io, s->scratch.data, s->scratch.len);
+	io_write(s->io, "\r\n", 2);
+	record_reply(s, start, n, s->scratch.data, s->scratch.len);
+}
+
 void
 reply(struct session *s, int code, const char *dsn, const char *fmt, ...)
 {
@@ -63,12 +75,11 @@ reply(struct session *s, int code, const char *dsn, const char *fmt, ...)
 
 	if (code >= 400)
 		count_error(s);
-	code = soften(s, code);
-	buf_clear(&s->scratch);
+	record_error(s, false, code, dsn);
 	va_start(ap, fmt);
-	buf_vaddf(&s->scratch, fmt, ap);
+	make_text(s, fmt, ap);
 	va_end(ap);
-	send_reply(s, code, dsn);
+	send_reply(s, soften(s, code), dsn);
 }
 
 void
@@ -76,9 +87,9 @@ reply_trouble(struct session *s, int code, const char *dsn, const char *fmt, ...
 {
 	va_list ap;
 
-	buf_clear(&s->scratch);
+	record_error(s, true, code, dsn);
 	va_start(ap, fmt);
-	buf_vaddf(&s->scratch, fmt, ap);
+	make_text(s, fmt, ap);
 	va_end(ap);
 	send_reply(s, code, dsn);
 }
@@ -86,23 +97,23 @@ reply_trouble(struct session *s, int code, const char *dsn, const char *fmt, ...
 void
 reply_reject(struct session *s, const char *rcpt, int code, const char *dsn, const char *fmt, ...)
 {
-	struct buf *text = &s->scratch;
 	struct buf to = BUF_INIT(ADDRESS_MAX + 16), from = BUF_INIT(ADDRESS_MAX + 16);
 	va_list ap;
 
 	if (code >= 500)
 		count_error(s);
+	record_error(s, false, code, dsn);
 	code = soften(s, code);
-	buf_clear(text);
 	va_start(ap, fmt);
-	buf_vaddf(text, fmt, ap);
+	make_text(s, fmt, ap);
 	va_end(ap);
 	if (s->tx.open)
 		buf_addf(&from, " from=<%s>", s->tx.sender.data);
 	if (rcpt)
 		buf_addf(&to, " to=<%s>", rcpt);
-	log_info("NOQUEUE: reject: %s from %s: %d %d%s %s;%s%s proto=%s%s%s%s", s->doing, s->client.data, code, code / 100, dsn + 1, text->data,
-	    from.data, to.data, session_proto(s), s->helo.len ? " helo=<" : "", s->helo.data, s->helo.len ? ">" : "");
+	log_info("%s: reject: %s from %s: %d %d%s %s;%s%s proto=%s%s%s%s", *s->tx.env.id ? s->tx.env.id : "NOQUEUE", s->doing,
+	    s->client.data, code, code / 100, dsn + 1, s->scratch.data, from.data, to.data, session_proto(s),
+	    s->helo.len ? " helo=<" : "", s->helo.data, s->helo.len ? ">" : "");
 	buf_free(&from);
 	buf_free(&to);
 	send_reply(s, code, dsn);
@@ -112,6 +123,7 @@ void
 reply_goodbye(struct session *s, int code, const char *dsn, const char *text)
 {
 	s->closing = true;
+	record_error(s, false, code, dsn);
 	buf_clear(&s->scratch);
 	buf_addf(&s->scratch, "%s %s", s->set->hostname, text);
 	send_reply(s, code, dsn);

@@ -8,7 +8,8 @@
 /* Buffers "code dsn text" (the text is made in s->scratch: no argument may stand there). dsn NULL: none. With soft_bounce a 5xx becomes a 4xx. A code of 400 and more counts as
  * an error of the client; past smtpd_soft_error_limit it comes late. The text's control characters become '?'. */
 void reply(struct session *s, int code, const char *dsn, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
-/* The same, and a log line "NOQUEUE: reject: VERB from client: reply; from= to= proto= helo=". rcpt NULL: not known. */
+/* The same, and a log line "ID: reject: VERB from client: reply; from= to= proto= helo=". rcpt NULL: not known.
+ * NOQUEUE stands for the queue ID before a message has begun. */
 void reply_reject(struct session *s, const char *rcpt, int code, const char *dsn, const char *fmt, ...) __attribute__((format(printf, 5, 6)));
 /* A reply that is not an error of the client (our disk is full, our helper is gone). */
 void reply_trouble(struct session *s, int code, const char *dsn, const char *fmt, ...) __attribute__((format(printf, 4, 5)));

@@ -8,6 +8,7 @@
 #include "client.h"
 #include "commands.h"
 #include "content.h"
+#include "record.h"
 #include "reply.h"
 #include "settings.h"
 
@@ -73,6 +74,7 @@ session_init(struct session *s, struct settings *set, struct queue *q, struct io
 	s->chunk = mem_alloc(IO_BUFFER + 2);
 	buf_init(&s->tx.sender, 2 * ADDRESS_MAX);
 	buf_init(&s->tx.opt, 4096);
+	dupfilter_init(&s->tx.named, set->duplicate_limit);
 }
 
 void
@@ -92,6 +94,8 @@ session_free(struct session *s)
 	buf_free(&s->addr_text);
 	buf_free(&s->tx.sender);
 	buf_free(&s->tx.opt);
+	dupfilter_free(&s->tx.named);
+	transcript_free(&s->record.said);
 }
 
 const char *
@@ -114,7 +118,8 @@ session_reset_tx(struct session *s)
 	buf_clear(&t->opt);
 	t->open = t->utf8 = t->eight_bit = t->chunking = false;
 	t->size = 0;
-	t->refused = 0;
+	t->accepted = t->refused = 0;
+	dupfilter_clear(&t->named);
 }
 
 void
@@ -131,6 +136,8 @@ session_lost(struct session *s, int r)
 	enum io_error e = r == 0 ? IO_EOF : s->io->error;
 
 	s->closing = true;
+	record_note(s, TRANSCRIPT_NOTE, "%s after %s", e == IO_TIMEOUT ? "the client says nothing more" : e == IO_STOPPED ? "this process is to end" :
+	    "the connection is lost", s->doing);
 	s->code = 421; /* the command did not succeed, whatever was replied before */
 	switch (e) {
 	case IO_TIMEOUT:
@@ -155,6 +162,7 @@ static void
 bare_newline(struct session *s)
 {
 	log_info("bare <LF> received after %s from %s", s->doing, s->client.data);
+	record_note(s, TRANSCRIPT_CLIENT, "(a line that ends in LF without CR)");
 	reply(s, s->set->bare_newline_code, "5.5.2", "Error: bare <LF> received");
 	if (s->set->bare_newline_code == 521)
 		s->closing = true;
@@ -169,6 +177,7 @@ session_read_line(struct session *s, char **line, size_t *n, size_t max)
 	s->io->stopping = server_stopping;
 	r = io_line(s->io, line, n, max);
 	if (r < 0 && s->io->error == IO_LONG) {
+		record_note(s, TRANSCRIPT_CLIENT, "(a line that is too long)");
 		reply(s, 500, "5.5.2", "Error: line too long");
 		return 0;
 	}
@@ -203,6 +212,7 @@ static void
 refuse_early_input(struct session *s)
 {
 	log_info("improper command pipelining after %s from %s", s->doing, s->client.data);
+	record_note(s, TRANSCRIPT_NOTE, "the client goes on before it has the reply");
 	s->errors++;
 	reply_goodbye(s, 554, "5.5.0", "Error: SMTP protocol synchronization");
 }
@@ -266,8 +276,10 @@ dispatch(struct session *s, const struct smtp_command *c)
 
 	while (i < COMMANDS && !smtp_verb_is(c, commands[i].name))
 		i++;
+	record_command(s, c, i < COMMANDS);
 	if (i == COMMANDS) {
 		unknown_command(s, c);
+		record_command_done(s, NULL);
 		return;
 	}
 	s->doing = commands[i].name;
@@ -280,6 +292,7 @@ dispatch(struct session *s, const struct smtp_command *c)
 		s->errors++;
 	if (allowed(s, &commands[i], c))
 		commands[i].run(s, c);
+	record_command_done(s, commands[i].name);
 	if (s->code < 400)
 		s->count[i].ok++;
 }
@@ -296,6 +309,7 @@ one_command(struct session *s)
 		return;
 	if (smtp_command_parse(&c, line, n, &err) < 0) {
 		s->count[UNKNOWN].all++;
+		record_line(s, line, n);
 		reply(s, 500, "5.5.2", "Error: bad syntax (%s)", err);
 		return;
 	}
@@ -362,6 +376,7 @@ begin(struct session *s, const struct server_peer *peer)
 	buf_clear(&s->tls_text);
 	buf_clear(&s->sasl_method);
 	buf_clear(&s->sasl_user);
+	record_begin(s);
 	client_identify(s);
 	s->bare_newline = s->local || s->set->bare_newline == BARE_ACCEPT || client_listed(s, s->set->bare_allowed);
 }
@@ -404,6 +419,7 @@ session_serve(struct session *s, const struct server_peer *peer)
 	}
 	io_flush(s->io);
 	session_reset_tx(s);
+	record_finish(s);
 	if (!s->local) /* of users of this host the log has their messages */
 		log_disconnect(s);
 }

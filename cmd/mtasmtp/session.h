@@ -3,7 +3,9 @@
 /* One SMTP session and, within it, one mail transaction at a time. */
 #ifndef MTASMTP_SESSION_H
 #define MTASMTP_SESSION_H
+#include "mail/dupfilter.h"
 #include "mail/queue.h"
+#include "mail/transcript.h"
 #include "syntax/address.h"
 #include "syntax/smtp.h"
 #include "sys/io.h"
@@ -30,7 +32,19 @@ struct tx {
 	struct buf sender;        /* without brackets; "" is the null sender */
 	struct buf opt;           /* "body=8BITMIME smtputf8 ret=... envid=...", for the queue file */
 	struct queue_envelope env;
+	struct dupfilter named;   /* recipients that are in it */
+	size_t accepted;          /* RCPTs, also those that named a recipient again */
 	size_t refused;           /* recipients past the limit */
+};
+
+/* What the postmaster may be told about the session: see record.h. */
+struct record {
+	struct transcript said;
+	unsigned errors;          /* NOTICE_* bits */
+	bool ours;                /* it carried a notice: it is not the subject of one */
+	bool login;               /* AUTH was tried */
+	bool in_doubt;            /* a message was asked for: what comes may be part of one */
+	bool out_of_step;         /* something came that was no command then */
 };
 
 #define SESSION_COMMANDS 20       /* room for the command table */
@@ -68,6 +82,7 @@ struct session {
 	struct content *content;  /* the message of tx once DATA or BDAT has begun */
 	char *chunk;              /* IO_BUFFER + 2 bytes: content between the wire and the queue */
 
+	struct record record;
 	struct tx tx;
 };
 

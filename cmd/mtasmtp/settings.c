@@ -6,6 +6,7 @@
 #include "policy.h"
 
 #include "mail/config.h"
+#include "mail/notice.h"
 #include "mail/route.h"
 #include "map/map.h"
 #include "sys/tls.h"
@@ -62,6 +63,7 @@ read_limits(struct settings *s, struct config *c)
 	s->junk_limit = (int)config_int(c, "smtpd_junk_command_limit");
 	s->rcpt_limit = (size_t)config_int(c, "smtpd_recipient_limit");
 	s->rcpt_overshoot = (size_t)config_int(c, "smtpd_recipient_overshoot_limit");
+	s->duplicate_limit = (size_t)config_int(c, "duplicate_filter_limit");
 	s->header_limit = (size_t)config_size(c, "header_size_limit");
 	s->line_limit = (size_t)config_size(c, "line_length_limit");
 	s->hop_limit = (int)config_int(c, "hopcount_limit");
@@ -204,6 +206,7 @@ settings_new(struct config *conf, bool implicit_tls, struct buf *warnings, struc
 	s->origin = config_str(conf, "myorigin");
 	s->banner = config_str(conf, "smtpd_banner");
 	s->queue_dir = config_str(conf, "queue_directory");
+	s->notices = notice_classes(conf);
 	read_limits(s, conf);
 	read_habits(s, conf);
 	read_auth(s, conf);

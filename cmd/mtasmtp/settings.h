@@ -28,6 +28,7 @@ struct tls_context;
 
 struct settings {
 	struct config *conf;
+	unsigned notices;                 /* notify_classes, NOTICE_* */
 	uid_t caller;                     /* who started us: who types at a terminal */
 	const char *hostname, *mail_name, *origin, *banner, *queue_dir;
 	char *auth_socket;
@@ -43,7 +44,7 @@ struct settings {
 	int64_t min_data_rate;            /* bytes a second of a message */
 	int64_t error_sleep;
 	int soft_errors, hard_errors, junk_limit;
-	size_t rcpt_limit, rcpt_overshoot, header_limit, line_limit;
+	size_t rcpt_limit, rcpt_overshoot, duplicate_limit, header_limit, line_limit;
 	int hop_limit;
 	uint64_t size_limit, min_free;    /* 0: none */
 

@@ -6,6 +6,7 @@
 
 #include "mail/compose.h"
 #include "mail/log.h"
+#include "mail/dupfilter.h"
 #include "mail/queue.h"
 #include "mail/submit.h"
 #include "syntax/date.h"
@@ -138,7 +139,9 @@ static void
 envelope(struct job *j, struct input *in, struct queue_envelope *e)
 {
 	struct buf opt = BUF_INIT(8192), params = BUF_INIT(200), from = BUF_INIT(200);
+	struct dupfilter named;
 
+	dupfilter_init(&named, (size_t)config_int(j->config, "duplicate_filter_limit"));
 	if (is_eight_bit(j, in))
 		buf_adds(&opt, " body=8BITMIME");
 	if (needs_utf8(j))
@@ -152,7 +155,9 @@ envelope(struct job *j, struct input *in, struct queue_envelope *e)
 	buf_addf(&from, "proto=local uid=%ju", (uintmax_t)getuid());
 	*e = (struct queue_envelope){ .sender = mem_strdup(j->sender), .opt = buf_steal(&opt), .from = buf_steal(&from) };
 	for (size_t i = 0; i < j->rcpt.n; i++)
-		queue_envelope_rcpt(e, j->rcpt.addr[i], params.data);
+		if (!dupfilter_again(&named, j->rcpt.addr[i], params.data))
+			queue_envelope_rcpt(e, j->rcpt.addr[i], params.data);
+	dupfilter_free(&named);
 	buf_free(&params);
 }
 

@@ -32,6 +32,8 @@ report_class(struct config *c, const char *class)
 
 		if (word == n && strncasecmp(p, class, n) == 0)
 			return true;
+		if (word == 6 && strncasecmp(p, "bounce", 6) == 0 && strcmp(class, "2bounce") == 0)
+			return true; /* who wants copies of all reports wants those that nobody else gets */
 		p += word;
 	}
 	return false;

@@ -10,7 +10,7 @@ struct config;
 
 /* Appends name, with @myorigin when it has no domain. */
 void report_qualify(struct config *c, struct buf *out, const char *name);
-/* notify_classes has that class. */
+/* notify_classes has that class (bounce implies 2bounce). */
 bool report_class(struct config *c, const char *class);
 /* The address is double_bounce_sender: mail of the system itself to the postmaster. */
 bool report_ours(struct config *c, const char *sender);
