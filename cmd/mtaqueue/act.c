@@ -4,6 +4,7 @@
  * either happens or does not; the queue manager sees what comes into incoming/, and lets go of what is no longer in active/. */
 #include "act.h"
 #include "print.h"
+#include "showq.h"
 
 #include "base/msg.h"
 
@@ -124,6 +125,17 @@ act_run(struct action *a, struct selection *s)
 	return a->done == 0 && status == EX_OK ? EX_NOINPUT : status;
 }
 
+/* Who may flush and not see the queue is not told what was there to be flushed. */
+static void
+mute(void)
+{
+	int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+
+	if (null < 0 || dup2(null, STDOUT_FILENO) < 0 || dup2(null, STDERR_FILENO) < 0)
+		msg_die(EX_OSERR, "open /dev/null: %s", strerror(errno));
+	close(null);
+}
+
 static int
 run(struct app *app, int argc, char **argv, struct action *a, bool needs_selection)
 {
@@ -142,7 +154,16 @@ run(struct app *app, int argc, char **argv, struct action *a, bool needs_selecti
 		usage(app, "--release is for expire");
 	if (needs_selection && select_everything(&s))
 		usage(app, "which messages? Queue IDs, a selection such as --from, or --all");
+	if (ask_needed(app, true) && verb_find(argv[0])->guest == FLUSH) {
+		status = ask(app, &s, argc, argv);
+		select_free(&s);
+		return status;
+	}
+	if (app->guest && !app->guest->may_list)
+		mute();
 	status = act_run(a, &s);
+	if (app->guest && !app->guest->may_list && (status == EX_NOINPUT || status == EX_UNAVAILABLE))
+		status = EX_OK;
 	if (!a->quiet)
 		printf("%s %" PRIu64 " message%s\n", s.dry ? a->would : a->did, a->done, a->done == 1 ? "" : "s");
 	if (status == EX_NOINPUT && !needs_selection && select_everything(&s))

@@ -2,9 +2,11 @@
  * Copyright (c) 2026 The mtakit authors */
 /* One message of the queue, read as far as needed: see item.h. */
 #include "item.h"
+#include "showq.h"
 
 #include "syntax/envelope.h"
 
+#include "base/num.h"
 #include "base/strmap.h"
 
 #include <errno.h>
@@ -31,6 +33,29 @@ item_free(struct item *it)
 	buf_free(&it->err);
 }
 
+static int
+param(const char *text, const char *name, struct buf *out)
+{
+	const char *why;
+
+	return envelope_param(text, strlen(text), name, out, &why) > 0;
+}
+
+/* Where a message came from (host, login name) is for its sender and the owner of the queue, as its header is. */
+static void
+hide_origin(struct item *it)
+{
+	const struct guest *guest = it->app->guest;
+	struct buf uid = BUF_INIT(8192);
+	uint64_t sender;
+
+	if (!guest)
+		return;
+	if (!param(it->e.from, "uid", &uid) || num_u64(uid.data, UINT32_MAX, &sender) < 0 || (uid_t)sender != guest->uid)
+		*it->e.from = '\0';
+	buf_free(&uid);
+}
+
 bool
 item_envelope(struct item *it)
 {
@@ -45,6 +70,7 @@ item_envelope(struct item *it)
 	}
 	if (fstat(it->fd, &it->st) < 0 || queue_read(it->fd, &it->e, 0, NULL, &it->err) < 0)
 		return false;
+	hide_origin(it);
 	it->good = true;
 	return true;
 }
@@ -100,14 +126,6 @@ item_reason(struct item *it, const char *addr)
 {
 	item_reasons(it);
 	return strmap_get(it->last, addr);
-}
-
-static int
-param(const char *text, const char *name, struct buf *out)
-{
-	const char *why;
-
-	return envelope_param(text, strlen(text), name, out, &why) > 0;
 }
 
 int

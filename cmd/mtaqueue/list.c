@@ -4,7 +4,7 @@
 #include "mtaqueue.h"
 #include "pause.h"
 #include "print.h"
-#include "select.h"
+#include "showq.h"
 
 #include "base/buf.h"
 
@@ -112,6 +112,11 @@ verb_list(struct app *app, int argc, char **argv)
 	int status;
 
 	select_parse(&s, app, (1u << QUEUE_NAMES) - 1 - (1u << QUEUE_TRASH), argc, argv, &own);
+	if (ask_needed(app, false)) {
+		status = ask(app, &s, argc, argv);
+		select_free(&s);
+		return status;
+	}
 	if (l.mailq || l.json)
 		l.form = !l.json ? MAILQ : l.mailq ? MAILQ_JSON : JSON;
 	if (l.mailq && !s.queues) /* what Postfix lists */

@@ -20,31 +20,32 @@
 #include <unistd.h>
 
 static const struct verb verbs[] = {
-	{ "add", verb_add, "[-t] [-f sender] [--hold] [sender] recipient ... < message", false },
-	{ "list", verb_list, "[-jv] [--format text | --mailq] [selection]", false },
-	{ "show", verb_show, "[-j] [--body | --raw | --envelope | --message] selection", false },
-	{ "stat", verb_stat, "[-j | --prometheus] [--by key] [--top number] [selection]", false },
-	{ "trace", verb_trace, "[--log file] id | address | message-id ...", false },
-	{ "watch", verb_watch, "[-j] [--for time] [selection]", false },
-	{ "flush", verb_flush, "[-nq] [selection]", false },
-	{ "hold", verb_hold, "[-nq] selection", false },
-	{ "release", verb_release, "[-nq] selection", false },
-	{ "requeue", verb_requeue, "[-nq] selection", false },
-	{ "delete", verb_delete, "[-nq] [--now] selection", false },
-	{ "undelete", verb_undelete, "[-nq] selection", false },
-	{ "expire", verb_expire, "[-nq] [--release] selection", false },
-	{ "bounce", verb_bounce, "[-nq] [--text text] [--status code] selection", false },
-	{ "reroute", verb_reroute, "[-nq] --to-nexthop hop [--to-transport name] | --reset  selection", false },
-	{ "pause", verb_pause, "[-jq] [--domain | --nexthop | --transport pattern | --all [--for time] [--reason text]]", false },
-	{ "resume", verb_resume, "[-q] --domain | --nexthop | --transport pattern | --all", false },
+	{ "add", verb_add, "[-t] [-f sender] [--hold] [sender] recipient ... < message", false, OWN },
+	{ "list", verb_list, "[-jv] [--format text | --mailq] [selection]", false, VIEW },
+	{ "show", verb_show, "[-j] [--body | --raw | --envelope | --message] selection", false, OWN },
+	{ "stat", verb_stat, "[-j | --prometheus] [--by key] [--top number] [selection]", false, VIEW },
+	{ "trace", verb_trace, "[--log file] id | address | message-id ...", false, OWN },
+	{ "watch", verb_watch, "[-j] [--for time] [selection]", false, OWN },
+	{ "flush", verb_flush, "[-nq] [selection]", false, FLUSH },
+	{ "hold", verb_hold, "[-nq] selection", false, OWN },
+	{ "release", verb_release, "[-nq] selection", false, OWN },
+	{ "requeue", verb_requeue, "[-nq] selection", false, OWN },
+	{ "delete", verb_delete, "[-nq] [--now] selection", false, OWN },
+	{ "undelete", verb_undelete, "[-nq] selection", false, OWN },
+	{ "expire", verb_expire, "[-nq] [--release] selection", false, OWN },
+	{ "bounce", verb_bounce, "[-nq] [--text text] [--status code] selection", false, OWN },
+	{ "reroute", verb_reroute, "[-nq] --to-nexthop hop [--to-transport name] | --reset  selection", false, OWN },
+	{ "pause", verb_pause, "[-jq] [--domain | --nexthop | --transport pattern | --all [--for time] [--reason text]]", false, OWN },
+	{ "resume", verb_resume, "[-q] --domain | --nexthop | --transport pattern | --all", false, OWN },
+	{ "serve", verb_serve, "[-l address]", false, OWN },
 };
 
 /* What it is called by may say what to do. */
 static const struct verb names[] = {
-	{ "mailq", compat_mailq, "", false },
-	{ "postqueue", compat_postqueue, "", false },
-	{ "postsuper", compat_postsuper, "", false },
-	{ "postcat", compat_postcat, "", false },
+	{ "mailq", compat_mailq, "", false, OWN },
+	{ "postqueue", compat_postqueue, "", false, OWN },
+	{ "postsuper", compat_postsuper, "", false, OWN },
+	{ "postcat", compat_postcat, "", false, OWN },
 };
 
 static void
@@ -82,13 +83,13 @@ check_output(void)
 	}
 }
 
-static const struct verb *
-find_verb(struct app *app, const char *name)
+const struct verb *
+verb_find(const char *name)
 {
 	for (size_t i = 0; i < sizeof verbs / sizeof verbs[0]; i++)
 		if (strcmp(verbs[i].name, name) == 0)
 			return &verbs[i];
-	usage(app, "unknown verb \"%s\"", name);
+	return NULL;
 }
 
 /* Runs the verb, and ends with its status. */
@@ -100,6 +101,7 @@ run(struct app *app, const struct config_options *options, const struct verb *ve
 
 	app->verb = verb->name;
 	app->usage = verb->usage;
+	app->options = options;
 	app->config = config_from_options(options);
 	if (queue_open(&app->queue, config_str(app->config, "queue_directory"), verb->create, &err) < 0)
 		msg_die(errno == EACCES ? EX_NOPERM : errno == ENOENT ? EX_CONFIG : EX_OSERR, "%s", err.data);
@@ -134,6 +136,7 @@ main(int argc, char **argv)
 {
 	struct config_options options = { 0 };
 	struct app app = { 0 };
+	const struct verb *verb;
 	int letter;
 
 	proc_sane_fds();
@@ -158,5 +161,8 @@ main(int argc, char **argv)
 		}
 	if (optind >= argc)
 		usage(&app, "what to do?");
-	run(&app, &options, find_verb(&app, argv[optind]), argc - optind, argv + optind);
+	verb = verb_find(argv[optind]);
+	if (!verb)
+		usage(&app, "unknown verb \"%s\"", argv[optind]);
+	run(&app, &options, verb, argc - optind, argv + optind);
 }

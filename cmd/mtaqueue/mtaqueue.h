@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct guest;
 struct pauses;
 
 struct app {
@@ -17,6 +18,8 @@ struct app {
 	const char *verb;         /* for usage messages */
 	const char *usage;        /* its line of options */
 	struct pauses *pauses;    /* see pause.h */
+	const struct config_options *options; /* of the command line */
+	const struct guest *guest; /* for whom the server works (showq.h); NULL: for its caller */
 };
 
 /* One verb, or one of the compatibility names. Returns the exit status. */
@@ -25,7 +28,11 @@ struct verb {
 	int (*run)(struct app *app, int argc, char **argv);
 	const char *usage;
 	bool create;              /* makes missing directories of the queue */
+	enum { OWN, VIEW, FLUSH } guest; /* what the server does for others: VIEW to authorized_mailq_users, FLUSH to authorized_flush_users */
 };
+
+/* The verb of this name; NULL. */
+const struct verb *verb_find(const char *name);
 
 int verb_add(struct app *app, int argc, char **argv);
 int verb_list(struct app *app, int argc, char **argv);
@@ -44,6 +51,7 @@ int verb_bounce(struct app *app, int argc, char **argv);
 int verb_reroute(struct app *app, int argc, char **argv);
 int verb_pause(struct app *app, int argc, char **argv);
 int verb_resume(struct app *app, int argc, char **argv);
+int verb_serve(struct app *app, int argc, char **argv);
 
 /* Prints what was wrong, if anything, and the usage line; ends with EX_USAGE. */
 void usage(const struct app *app, const char *fmt, ...) __attribute__((format(printf, 2, 3), noreturn));

@@ -5,6 +5,7 @@
 #include "select.h"
 
 #include "match.h"
+#include "showq.h"
 #include "mail/route.h"
 #include "syntax/envelope.h"
 
@@ -162,18 +163,23 @@ add_id(struct selection *s, char *id)
 		add_pattern(&s->ids, id);
 }
 
-/* "-": IDs from standard input, the first word of each line. */
+/* "-": IDs from standard input, the first word of each line; in the server, those that the client has read. */
 static void
 add_stdin(struct selection *s)
 {
+	const struct guest *guest = s->app->guest;
 	char *line = NULL;
 	size_t cap = 0;
 
 	s->listed = true;
-	while (getline(&line, &cap, stdin) > 0) {
+	for (size_t i = 0; guest && i < guest->request->ids; i++)
+		add_id(s, guest->request->id[i]);
+	while (!guest && getline(&line, &cap, stdin) > 0) {
 		line[strcspn(line, " \t\r\n*!#")] = '\0';
-		if (*line)
-			add_id(s, line);
+		if (!*line)
+			continue;
+		add_id(s, line);
+		add_pattern(&s->given, line);
 	}
 	free(line);
 }
@@ -412,5 +418,8 @@ select_free(struct selection *s)
 	free(s->ids.text);
 	free(s->age.c);
 	free(s->size.c);
+	for (size_t k = 0; k < s->given.n; k++)
+		free(s->given.text[k]);
+	free(s->given.text);
 	route_close(&s->routes);
 }

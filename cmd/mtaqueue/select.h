@@ -34,6 +34,7 @@ struct selection {
 	bool nothing;             /* see select_only */
 	struct patterns ids;
 	bool listed;              /* "-": those on standard input, and when there is none, none */
+	struct patterns given;    /* what was there, also among ids */
 	struct route_maps *routes;
 	int64_t now;              /* microseconds */
 	bool lenient;             /* as Postfix: nothing about an ID that is not there, a warning for what is no ID */

@@ -7,6 +7,7 @@
 #include "metrics.h"
 #include "pause.h"
 #include "print.h"
+#include "showq.h"
 
 #include "base/num.h"
 
@@ -14,9 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sysexits.h>
-#include <unistd.h>
 
 enum { OPT_BY = 1000, OPT_TOP, OPT_PROMETHEUS };
 
@@ -67,17 +66,6 @@ count(void *arg, struct item *it)
 	return 0;
 }
 
-/* Width of the terminal; 0 when standard output is none. */
-static int
-terminal_width(void)
-{
-	struct winsize size;
-
-	if (!isatty(STDOUT_FILENO))
-		return 0;
-	return ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 20 ? size.ws_col : 80;
-}
-
 static void
 print_bar(uint64_t part, uint64_t whole, int room)
 {
@@ -107,7 +95,7 @@ static void
 print_text(struct stats *s, struct group **list, size_t n, const struct group *total)
 {
 	size_t shown = s->top && s->top < n ? (size_t)s->top : n;
-	int width = 8, terminal = terminal_width(), room;
+	int width = 8, terminal = terminal_width(s->groups.s->app), room;
 	bool ages = s->groups.by != GROUP_QUEUE && s->groups.by != GROUP_AGE;
 	uint64_t most = 0;
 
@@ -242,6 +230,12 @@ verb_stat(struct app *app, int argc, char **argv)
 
 	groups_init(&s.groups, &sel, age_names);
 	select_parse(&sel, app, (1u << QUEUE_NAMES) - 1 - (1u << QUEUE_TRASH), argc, argv, &own);
+	if (ask_needed(app, false)) {
+		status = ask(app, &sel, argc, argv);
+		groups_free(&s.groups);
+		select_free(&sel);
+		return status;
+	}
 	everything = select_everything(&sel);
 	s.now = sel.now;
 	if (s.prometheus) {

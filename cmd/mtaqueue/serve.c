@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: ISC
+ * Copyright (c) 2026 The mtakit authors */
+/* mtaqueue serve: shows and flushes the queue for users who may not read its directories. A worker runs as mail_owner,
+ * learns from the kernel who asks, and has the verb done if authorized_mailq_users or authorized_flush_users let
+ * him: see showq.h. Here: options, start, who may, the reading of the request. */
+#include "mail/log.h"
+#include "map/map.h"
+#include "sys/server.h"
+#include "showq.h"
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "base/msg.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <poll.h>
+#include <pwd.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#define REQUEST_SECONDS 10        /* for the whole of it */
+#define PER_USER 20               /* requests at once, and no more than half of what there can be */
+
+struct program {
+	const struct config_options *options;
+	struct config *config;
+	struct matchlist *users[FLUSH + 1];
+	struct server *server;
+	const char *writable[3];
+	struct buf dir[2];
+};
+
+static const char *const user_lists[] = { [VIEW] = "authorized_mailq_users", [FLUSH] = "authorized_flush_users" };
+
+/* Flushing moves files between two directories: a worker may change no others. */
+static void
+set_limits(struct program *p)
+{
+	static const enum queue_name changed[] = { QUEUE_INCOMING, QUEUE_DEFERRED };
+	struct config *c = p->config;
+	int most = (int)config_int(c, "default_process_limit");
+
+	for (int i = 0; i < 2; i++) {
+		buf_clear(&p->dir[i]);
+		buf_addf(&p->dir[i], "%s/%s", config_str(c, "queue_directory"), queue_names[changed[i]]);
+		p->writable[i] = p->dir[i].data;
+	}
+	p->server->limits = (struct server_limits){
+		.process_limit = most, .min_idle = 1,
+		.max_use = (int)config_int(c, "max_use"), .max_idle = config_time(c, "max_idle"), .fork_delay = config_time(c, "fork_delay"),
+		.per_client = most / 2 < 1 ? 1 : most / 2 < PER_USER ? most / 2 : PER_USER,
+		.user = geteuid() == 0 ? config_str(c, "mail_owner") : NULL,
+		.writable = p->writable,
+	};
+}
+
+/* In the parent, at the start and after SIGHUP: what is wrong leaves the old configuration in force. */
+static int
+setup(void *arg)
+{
+	struct program *p = arg;
+	struct buf err = BUF_INIT(65536);
+	struct matchlist *users[FLUSH + 1] = { NULL };
+	struct config *c = config_open(p->options->dir, p->options->overrides, &err);
+
+	for (int i = VIEW; i <= FLUSH && !err.len; i++) {
+		users[i] = matchlist_open(config_str(c, user_lists[i]), false, &err);
+		if (!users[i]) {
+			log_error("%s: %s", user_lists[i], err.data);
+			buf_clear(&err);
+			buf_adds(&err, "wrong configuration");
+		}
+	}
+	if (err.len) {
+		log_error("%s", err.data);
+		for (int i = VIEW; i <= FLUSH; i++)
+			matchlist_close(&users[i]);
+		config_close(&c);
+		buf_free(&err);
+		return -1;
+	}
+	for (int i = VIEW; i <= FLUSH; i++) {
+		matchlist_close(&p->users[i]);
+		p->users[i] = users[i];
+	}
+	config_close(&p->config);
+	p->config = c;
+	set_limits(p);
+	log_open(c, "showq");
+	buf_free(&err);
+	return 0;
+}
+
+/* The name of a user as Postfix has it in these lists: one that is not known is "unknown". */
+static const char *
+user_name(uid_t uid)
+{
+	const struct passwd *pw = getpwuid(uid);
+
+	return pw ? pw->pw_name : "unknown";
+}
+
+/* Whether a user may: root and mail_owner (that is us) always. MAP_*. */
+static int
+may(struct program *p, int what, uid_t uid, struct buf *err)
+{
+	if (uid == 0 || uid == geteuid())
+		return MAP_FOUND;
+	return matchlist_address(p->users[what], user_name(uid), err);
+}
+
+/* Reads the request. 0, or -1 with err; err is empty when the client has just gone. */
+static int
+read_request(const struct server_peer *peer, struct buf *text, struct buf *err)
+{
+	int64_t deadline = clock_deadline(REQUEST_SECONDS);
+	int r;
+
+	while ((r = request_complete(text, err)) == 0) {
+		struct pollfd in = { .fd = peer->rfd, .events = POLLIN };
+		ssize_t n;
+
+		if (buf_reserve(text, 4096) < 0) {
+			text->full = true;
+			continue;
+		}
+		if (poll(&in, 1, clock_left_ms(deadline)) == 0 || clock_mono() >= deadline) {
+			buf_addf(err, "the request was not complete within %d seconds", REQUEST_SECONDS);
+			return -1;
+		}
+		if (server_stopping()) {
+			buf_adds(err, "the mail system is being stopped");
+			return -1;
+		}
+		n = in.revents ? read(peer->rfd, text->data + text->len, 4096) : -1;
+		if (n > 0) {
+			text->len += (size_t)n;
+			text->data[text->len] = '\0';
+		} else if (n == 0 || (in.revents && errno != EINTR && errno != EAGAIN)) {
+			if (text->len)
+				buf_adds(err, "the request is not complete");
+			return -1;
+		}
+	}
+	return r < 0 ? -1 : 0;
+}
+
+/* Finds out whether this user may have this done, and does it. */
+static void
+serve_request(struct program *p, const struct server_peer *peer, const struct request *r, uid_t uid)
+{
+	struct guest guest = { .uid = uid, .request = r };
+	const struct verb *verb = verb_find(r->arg[0]);
+	struct buf text = BUF_INIT(8192), err = BUF_INIT(4096);
+	int list, allowed, status = EX_NOPERM;
+
+	if (!verb || verb->guest == OWN) {
+		buf_addf(&text, "%.40s: only root and the owner of the queue may do that", r->arg[0]);
+		relay_refuse(peer, status, r->program, text.data);
+		log_warn("user %s (%d): request refused: %s", user_name(uid), (int)uid, text.data);
+		buf_free(&text);
+		return;
+	}
+	list = may(p, VIEW, uid, &err);
+	allowed = verb->guest == VIEW || list == MAP_ERROR ? list : may(p, verb->guest, uid, &err);
+	guest.may_list = list == MAP_FOUND;
+	if (allowed == MAP_FOUND) {
+		relay(peer, p->config, verb, &guest);
+	} else {
+		if (allowed == MAP_ERROR) {
+			status = EX_TEMPFAIL;
+			buf_addf(&text, "cannot find out what user %s (%d) may do: %s", user_name(uid), (int)uid, err.data);
+		} else {
+			buf_addf(&text, "user %s (%d) may not %s the mail queue: %s", user_name(uid), (int)uid,
+			    verb->guest == VIEW ? "see" : "flush", user_lists[verb->guest]);
+		}
+		relay_refuse(peer, status, r->program, text.data);
+		log_warn("%s", text.data);
+	}
+	buf_free(&text);
+	buf_free(&err);
+}
+
+static void
+session(void *arg, const struct server_peer *peer)
+{
+	struct request r = { .text = BUF_INIT(SHOWQ_REQUEST_MAX + 1) };
+	struct buf err = BUF_INIT(4096);
+	uid_t uid = peer->terminal ? getuid() : peer->uid;
+
+	if (uid == (uid_t)-1)
+		relay_refuse(peer, EX_NOPERM, NULL, "who asks is known on a Unix socket only");
+	else if (read_request(peer, &r.text, &err) == 0 && request_parse(&r, &err) == 0)
+		serve_request(arg, peer, &r, uid);
+	if (err.len) {
+		relay_refuse(peer, EX_USAGE, NULL, err.data);
+		log_warn("user %s (%d): request refused: %s", user_name(uid), (int)uid, err.data);
+	}
+	request_free(&r);
+	buf_free(&err);
+}
+
+static void
+refuse(void *arg, const struct server_peer *peer)
+{
+	(void)arg;
+	relay_refuse(peer, EX_TEMPFAIL, NULL, "too many requests of yours at once; try again later");
+}
+
+static void
+note(void *arg, const char *line)
+{
+	(void)arg;
+	log_info("%s", line);
+}
+
+int
+verb_serve(struct app *app, int argc, char **argv)
+{
+	struct program p = { .options = app->options, .dir = { BUF_INIT(65536), BUF_INIT(65536) } };
+	struct server s = { .name = "mtaqueue", .unix_mode = 0666, .arg = &p, .setup = setup, .session = session, .refuse = refuse, .log = note };
+	int letter, status;
+
+	optind = 0;
+	while ((letter = getopt(argc, argv, "+:l:")) != -1)
+		if (letter == 'l')
+			server_listen_add(&s, optarg);
+		else
+			usage(app, letter == ':' ? "option -%c needs a value" : "unknown option -%c", optopt);
+	if (optind < argc)
+		usage(app, "unexpected argument: %s", argv[optind]);
+	p.server = &s;
+	log_open(app->config, "showq");
+	status = server_run(&s);
+	for (int i = VIEW; i <= FLUSH; i++)
+		matchlist_close(&p.users[i]);
+	config_close(&p.config);
+	buf_free(&p.dir[0]);
+	buf_free(&p.dir[1]);
+	free(s.listen);
+	return status;
+}
