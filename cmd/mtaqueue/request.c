@@ -127,6 +127,7 @@ request_parse(struct request *r, struct buf *err)
 	for (const char *c = p; c <= end && !err->len; c++)
 		if (((unsigned char)*c < 0x20 && *c != '\n' && *c != '\t') || *c == 0x7f)
 			buf_adds(err, "a control character in the request");
+	r->program = "mtaqueue";
 	p = strchr(p, '\n') + 1;
 	while (p < end && !err->len) {
 		char *lf = memchr(p, '\n', (size_t)(end - p) + 1);

@@ -363,8 +363,13 @@ visit_ids(struct walk *w)
 
 	for (size_t i = 0; i < w->s->ids.n && r == 0; i++) {
 		const char *id = w->s->ids.text[i];
-		int where = queue_find(&w->s->app->queue, id);
+		struct queue *q = &w->s->app->queue;
+		int where;
 
+		errno = 0;
+		where = queue_find(q, id);
+		if (where < 0 && errno == EACCES)
+			msg_die(EX_NOPERM, "look for %s in %s: %s", id, q->dir, strerror(errno));
 		if (where < 0) {
 			if (!w->s->lenient)
 				msg_warn("%s: not in the queue", id);

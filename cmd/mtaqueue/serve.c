@@ -166,7 +166,7 @@ serve_request(struct program *p, const struct server_peer *peer, const struct re
 		return;
 	}
 	list = may(p, VIEW, uid, &err);
-	allowed = verb->guest == VIEW || list == MAP_ERROR ? list : may(p, verb->guest, uid, &err);
+	allowed = verb->guest == VIEW || list == MAP_ERROR ? list : may(p, (int)verb->guest, uid, &err);
 	guest.may_list = list == MAP_FOUND;
 	if (allowed == MAP_FOUND) {
 		relay(peer, p->config, verb, &guest);
