@@ -5,6 +5,7 @@
  *   out N, err N   N bytes of standard output or standard error follow the line
  *   exit N         it is over, with this status
  * The process is killed as soon as the client has gone; each change of the queue is one rename, done or not done. */
+#include "sys/proc.h"
 #include "sys/server.h"
 #include "showq.h"
 
@@ -27,7 +28,6 @@
 #include <unistd.h>
 
 #define CPU_SECONDS 600           /* of one request */
-#define MEMORY_MAX (512 << 20)    /* of one request: a sorted list of some million messages */
 #define TICK_MS 1000              /* a signal that comes just before poll(2) is noticed then */
 #define GRACE 2                   /* seconds for what is under way when the mail system stops */
 
@@ -113,9 +113,9 @@ relay_refuse(const struct server_peer *peer, int status, const char *program, co
 
 /* Signals as usual, no descriptor of the server's, bounds on what it may use. */
 static void
-settle(pid_t parent, const int out[2])
+settle(pid_t parent, const int out[2], uint64_t memory)
 {
-	const struct rlimit cpu = { CPU_SECONDS, CPU_SECONDS }, memory = { MEMORY_MAX, MEMORY_MAX };
+	const struct rlimit cpu = { CPU_SECONDS, CPU_SECONDS };
 	static const int usual[] = { SIGTERM, SIGHUP, SIGINT };
 	int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
 
@@ -127,11 +127,7 @@ settle(pid_t parent, const int out[2])
 	for (int fd = 3; fd < 1024 && close_range(3, ~0U, 0) < 0; fd++)
 		close(fd);
 	setrlimit(RLIMIT_CPU, &cpu);
-#ifndef __SANITIZE_ADDRESS__
-	setrlimit(RLIMIT_DATA, &memory);
-#else
-	(void)memory;
-#endif
+	(void)proc_limit_memory(memory);
 }
 
 static void __attribute__((noreturn))
@@ -214,7 +210,7 @@ relay(const struct server_peer *peer, struct config *config, const struct verb *
 	if (pipe2(out, O_CLOEXEC) == 0 && pipe2(err, O_CLOEXEC) == 0)
 		pid = fork();
 	if (pid == 0) {
-		settle(parent, (const int[]){ out[1], err[1] });
+		settle(parent, (const int[]){ out[1], err[1] }, (uint64_t)config_size(config, "default_vsz_limit"));
 		work(config, verb, guest);
 	}
 	for (int i = 0; i < 2; i++) {
