@@ -165,6 +165,21 @@ like "$($Q stat --by age)" '^<5m +3 ' "--by age"
 like "$($Q stat --prometheus)" '^mta_queue_messages\{queue="deferred"\} 1$' "--prometheus"
 like "$($Q stat --prometheus)" '^mta_queue_deferred_recipients\{status="4.4.1"\} 1$' "with the reasons"
 $Q stat --by colour >/dev/null 2>&1; is $? 64 "--by something unknown"
+if have_program script && script -qec true /dev/null >/dev/null 2>&1; then
+	U=$($Q add --hold "$(printf '\346\227\245\346\234\254@example.com')" "$(printf 'long%030d@example.net' 0)" <"$T/main.cf")
+	printf '%s 4.4.1 <long%030d@example.net> a reason with many words that do not stand on one line of a terminal of eighty columns\n' "$now" 0 >"$QUEUE/defer/$U"
+	tty() { script -qec "stty cols $1; mtaqueue -C $T $2" /dev/null | tr -d '\r'; }
+	like "$(tty 160 'stat --by sender')" "^$(printf '\346\227\245\346\234\254')@example.com {4,}1 +1 .* 0  #+\$" "on a terminal stat has bars"
+	tty 160 'stat --by sender' | sed 's/\xe6\x97\xa5\xe6\x9c\xac/====/; s/ *#*$//' | awk '{ print length }' | sort -u >"$T/out"
+	is "$(wc -l <"$T/out" | tr -d ' ')" 1 "and its columns are aligned, also behind characters that are wide"
+	unlike "$(tty 80 'stat --by sender' | tr -d '\200-\277')" '^.{81}' "no line is longer than the terminal"
+	unlike "$(tty 80 "list $U" | tr -d '\200-\277')" '^.{81}' "nor those of list"
+	like "$(tty 80 "list $U")" '^ {21}[a-z]' "a long reason goes on in the next line"
+	like "$($Q list "$U")" 'eighty columns$' "but not in a pipe"
+	$Q delete -q --now "$U"
+else
+	skip 6 "script(1) cannot make a terminal"
+fi
 cat >"$T/maillog" <<EOF
 Nov 20 10:00:00 h mta/pickup[1]: AAAAAA1: uid=0 from=<a@example.com>
 Nov 20 10:00:00 h mta/cleanup[1]: AAAAAA1: message-id=<m1@example.com>

@@ -41,13 +41,16 @@ ask_needed(const struct app *app, bool change)
 int
 terminal_width(const struct app *app)
 {
+	static int width = -1;
 	struct winsize size;
 
 	if (app->guest)
 		return app->guest->request->width;
-	if (!isatty(STDOUT_FILENO))
-		return 0;
-	return ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 20 ? size.ws_col : 80;
+	if (width < 0 && !isatty(STDOUT_FILENO))
+		width = 0;
+	else if (width < 0)
+		width = ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 20 ? size.ws_col : 80;
+	return width;
 }
 
 /* 0, or -1 with errno. */

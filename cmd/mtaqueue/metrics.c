@@ -28,7 +28,10 @@ metrics_label(const char *text)
 	for (; *text; text++) {
 		if (*text == '"' || *text == '\\')
 			putchar('\\');
-		putchar(*text);
+		if (*text == '\n')
+			fputs("\\n", stdout);
+		else
+			putchar(*text);
 	}
 	putchar('"');
 }

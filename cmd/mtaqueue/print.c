@@ -3,6 +3,7 @@
 /* Messages in print: a table for people, Postfix's mailq for scripts that read that, a format of the caller's own. */
 #include "pause.h"
 #include "print.h"
+#include "showq.h"
 
 #include "base/clock.h"
 #include "base/mem.h"
@@ -30,6 +31,49 @@ clean(const char *text)
 	buf_adds(b, text);
 	msg_clean(b->data, b->len);
 	return b->data;
+}
+
+/* The next character of UTF-8 text; a byte that begins none counts as one. */
+static uint32_t
+next_char(const char **text)
+{
+	const unsigned char *p = (const unsigned char *)*text;
+	int more = *p >= 0xf0 ? 3 : *p >= 0xe0 ? 2 : *p >= 0xc0 ? 1 : 0;
+	uint32_t c = more == 3 ? *p & 7 : more == 2 ? *p & 15 : more == 1 ? *p & 31 : *p;
+
+	for (p++; more > 0 && (*p & 0xc0) == 0x80; more--)
+		c = c << 6 | (*p++ & 63);
+	*text = (const char *)p;
+	return c;
+}
+
+int
+text_columns(const char *text)
+{
+	/* what combines with the character before, and what is twice as wide as others (Unicode TR 11), in large strokes */
+	static const struct { uint32_t from, to; int columns; } odd[] = {
+		{ 0x300, 0x36f, 0 }, { 0x1100, 0x115f, 2 }, { 0x200b, 0x200f, 0 }, { 0x2e80, 0xa4cf, 2 }, { 0xac00, 0xd7a3, 2 },
+		{ 0xf900, 0xfaff, 2 }, { 0xfe00, 0xfe0f, 0 }, { 0xfe30, 0xfe6f, 2 }, { 0xff00, 0xff60, 2 }, { 0xffe0, 0xffe6, 2 },
+		{ 0x1f300, 0x1f9ff, 2 }, { 0x20000, 0x3fffd, 2 },
+	};
+	int columns = 0;
+
+	while (*text) {
+		uint32_t c = next_char(&text);
+		int n = 1;
+
+		for (size_t i = 0; c >= odd[0].from && i < sizeof odd / sizeof odd[0]; i++)
+			if (c >= odd[i].from && c <= odd[i].to)
+				n = odd[i].columns;
+		columns += n;
+	}
+	return columns;
+}
+
+void
+print_spaces(int n)
+{
+	printf("%*s", n > 0 ? n : 0, "");
 }
 
 const char *
@@ -78,10 +122,48 @@ print_heading(void)
 	printf("%-17s  %-8s  %4s  %6s  %4s  %s\n", "ID", "QUEUE", "AGE", "SIZE", "NEXT", "SENDER AND RECIPIENTS");
 }
 
+/* The column where recipients begin: under the sender, or further left where that leaves no room. */
+static int
+table_indent(int terminal)
+{
+	return terminal == 0 || terminal >= 120 ? 49 : 19;
+}
+
+/* A recipient's line; on a terminal what is longer goes on below, between words. */
+static void
+table_line(const char *text, int terminal)
+{
+	int indent = table_indent(terminal), room = terminal - indent, used = 0;
+
+	print_spaces(indent);
+	while (*text) {
+		size_t n = strcspn(text, " ");
+		const char *rest = text + n;
+		char *word = mem_strndup(text, n);
+		int columns = text_columns(word);
+
+		if (room > 0 && used > 0 && used + 1 + columns > room) {
+			putchar('\n');
+			print_spaces(indent + 2);
+			used = 2;
+		} else if (used > 0) {
+			putchar(' ');
+			used++;
+		}
+		fputs(word, stdout);
+		used += columns;
+		free(word);
+		text = rest + (*rest == ' ');
+	}
+	putchar('\n');
+}
+
 static void
 table_rcpts(struct item *it, bool verbose)
 {
 	size_t shown = 0, left = it->e.todo;
+	int terminal = terminal_width(it->app);
+	struct buf line = BUF_INIT(SIZE_MAX / 2);
 	const struct pause_rule *rule;
 
 	for (size_t i = 0; i < it->e.rcpts; i++) {
@@ -91,20 +173,23 @@ table_rcpts(struct item *it, bool verbose)
 		if (r->status != 'T')
 			continue;
 		if (!verbose && shown == RCPTS_SHOWN && left > 1) {
-			printf("%49s... and %zu more (-v shows them)\n", "", left);
-			return;
+			print_spaces(table_indent(terminal));
+			printf("... and %zu more (-v shows them)\n", left);
+			break;
 		}
 		shown++;
 		left--;
 		why = item_reason(it, r->addr);
-		printf("%49s%s", "", clean(r->addr));
 		rule = pause_of(it->app, r->addr);
+		buf_clear(&line);
+		buf_adds(&line, clean(r->addr));
 		if (rule)
-			printf(": paused%s%s", *rule->reason ? ": " : "", clean(rule->reason));
+			buf_addf(&line, ": paused%s%s", *rule->reason ? ": " : "", clean(rule->reason));
 		else if (why)
-			printf(": %s %s", why->dsn, clean(why->text));
-		putchar('\n');
+			buf_addf(&line, ": %s %s", why->dsn, clean(why->text));
+		table_line(line.data, terminal);
 	}
+	buf_free(&line);
 }
 
 void

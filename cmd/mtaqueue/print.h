@@ -7,6 +7,10 @@
 
 /* A text of unknown origin, control characters as '?'. Valid until the next call but three. */
 const char *clean(const char *text);
+/* Columns that a text of UTF-8 takes on a terminal. */
+int text_columns(const char *text);
+/* Prints n spaces, when there are any. */
+void print_spaces(int n);
 /* "45s", "12m", "3h", "5d" and "812", "4.2K", "13M" in at most 6 characters. */
 const char *short_time(int64_t seconds, char out[24]);
 const char *short_size(uint64_t bytes, char out[24]);

@@ -17,6 +17,9 @@
 #include <string.h>
 #include <sysexits.h>
 
+/* Columns of the table: the four numbers, the classes of age, and what a bar needs to be one. */
+enum { NUMBERS = 33, AGES = 7 * GROUP_AGES, BAR_MIN = 8 };
+
 enum { OPT_BY = 1000, OPT_TOP, OPT_PROMETHEUS };
 
 static const int64_t age_limits[GROUP_AGES] = { 300, 1200, 3600, 6 * 3600, 86400, 3 * 86400, INT64_MAX };
@@ -66,6 +69,9 @@ count(void *arg, struct item *it)
 	return 0;
 }
 
+/* What the table looks like: columns for the key, whether there are classes of age, columns for bars. */
+struct layout { int terminal, width, room; bool ages; };
+
 static void
 print_bar(uint64_t part, uint64_t whole, int room)
 {
@@ -78,45 +84,67 @@ print_bar(uint64_t part, uint64_t whole, int room)
 }
 
 static void
-print_row(const struct group *g, int width, bool ages, uint64_t most, int room)
+print_row(const struct group *g, const struct layout *l, uint64_t most)
 {
+	const char *key = clean(g->key);
 	char size[24], oldest[24];
+	int columns = text_columns(key);
 
-	printf("%-*s %8" PRIu64 " %8" PRIu64 " %7s %6s", width, clean(g->key), g->messages, g->rcpts, short_size(g->bytes, size),
+	fputs(key, stdout);
+	if (columns > l->width && l->terminal) { /* the numbers stay in their columns */
+		putchar('\n');
+		columns = 0;
+	}
+	print_spaces(l->width - columns);
+	printf(" %8" PRIu64 " %8" PRIu64 " %7s %6s", g->messages, g->rcpts, short_size(g->bytes, size),
 	    g->messages ? short_time(g->oldest, oldest) : "-");
-	for (int i = 0; ages && i < GROUP_AGES; i++)
+	for (int i = 0; l->ages && i < GROUP_AGES; i++)
 		printf(" %6" PRIu64, g->age[i]);
-	if (room > 0)
-		print_bar(g->messages, most, room);
+	print_bar(g->messages, most, l->room);
 	putchar('\n');
+}
+
+/* On a terminal where there is no room for both, bars are shown and not the classes of age. */
+static void
+lay_out(struct layout *l, const struct groups *groups, struct group **list, size_t n)
+{
+	int terminal = terminal_width(groups->s->app), most = terminal && terminal < 120 ? terminal / 3 : 60;
+
+	*l = (struct layout){ .terminal = terminal, .width = 8, .ages = groups->by != GROUP_QUEUE && groups->by != GROUP_AGE };
+	if (text_columns(group_heading(groups)) > l->width)
+		l->width = text_columns(group_heading(groups));
+	for (size_t i = 0; i < n; i++) {
+		int columns = text_columns(clean(list[i]->key));
+
+		if (columns > l->width)
+			l->width = columns < most ? columns : most;
+	}
+	l->room = terminal - l->width - NUMBERS - 2;
+	if (l->ages && terminal && l->room < AGES + BAR_MIN)
+		l->ages = false;
+	if (l->ages)
+		l->room -= AGES;
 }
 
 static void
 print_text(struct stats *s, struct group **list, size_t n, const struct group *total)
 {
 	size_t shown = s->top && s->top < n ? (size_t)s->top : n;
-	int width = 8, terminal = terminal_width(s->groups.s->app), room;
-	bool ages = s->groups.by != GROUP_QUEUE && s->groups.by != GROUP_AGE;
 	uint64_t most = 0;
+	struct layout l;
 
-	for (size_t i = 0; i < shown; i++) {
-		int len = (int)strlen(clean(list[i]->key));
-
-		width = len > width ? len : width;
+	lay_out(&l, &s->groups, list, shown);
+	for (size_t i = 0; i < shown; i++)
 		most = list[i]->messages > most ? list[i]->messages : most;
-	}
-	if (width > 60)
-		width = 60;
-	room = terminal - width - 34 - (ages ? 7 * GROUP_AGES : 0) - 2;
-	printf("%-*s %8s %8s %7s %6s", width, group_heading(&s->groups), "MESSAGES", "RCPTS", "BYTES", "OLDEST");
-	for (int i = 0; ages && i < GROUP_AGES; i++)
+	printf("%-*s %8s %8s %7s %6s", l.width, group_heading(&s->groups), "MESSAGES", "RCPTS", "BYTES", "OLDEST");
+	for (int i = 0; l.ages && i < GROUP_AGES; i++)
 		printf(" %6s", age_names[i]);
 	putchar('\n');
 	for (size_t i = 0; i < shown; i++)
-		print_row(list[i], width, ages, most, room);
+		print_row(list[i], &l, most);
 	if (shown < n)
 		printf("... and %zu more (--top)\n", n - shown);
-	print_row(total, width, ages, most, 0);
+	print_row(total, &l, 0);
 }
 
 static void
