@@ -282,8 +282,11 @@ login_check(struct auth *a, const struct login *l, struct buf *user, struct buf 
 {
 	bool known = user_normal(a, l->user, user) == 0, tried = false;
 	const char *name = known ? user->data : l->user;
-	int wait = shared_wait(a->shared, name, l->remote_ip), r = LOGIN_FAIL;
+	int wait = shared_wait(a->shared, name, l->password, l->remote_ip), r = LOGIN_FAIL;
 
+	/* who guesses may take all processes: then those that would only wait are refused, so that others need not */
+	if (wait > 1 && server_crowded())
+		wait = -1;
 	if (wait < 0) {
 		buf_adds(why, "too many failed logins, try again later");
 		log_warn("auth: user=<%s> rip=%s service=%s: too many failed logins, refused for now", name, l->remote_ip, l->service);
@@ -301,7 +304,7 @@ login_check(struct auth *a, const struct login *l, struct buf *user, struct buf 
 	if (r == LOGIN_TEMPFAIL) {
 		log_error("auth: user=<%s> service=%s: %s", name, l->service, why->data);
 	} else if (r == LOGIN_OK) {
-		shared_success(a->shared, name, l->remote_ip);
+		shared_success(a->shared, name, l->password, l->remote_ip);
 	} else {
 		if (!tried)
 			buf_adds(why, "unknown user");

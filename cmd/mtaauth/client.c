@@ -276,6 +276,23 @@ greet(struct client *c)
 	(void)io_flush(&c->io);
 }
 
+int
+client_line(struct io *io, char **line, size_t *n)
+{
+	int64_t end = clock_deadline(AUTH_IDLE), next;
+	int r;
+
+	/* Servers keep connections open, and their clients may sit in the middle of AUTH: nobody else shall wait for those */
+	do {
+		next = clock_deadline(AUTH_PATIENCE);
+		io_set_deadline(io, next < end ? next : end);
+		r = io_line(io, line, n, AUTH_LINE_MAX);
+	} while (r < 0 && io->error == IO_TIMEOUT && clock_mono() < end && !server_crowded());
+	/* for the answer */
+	io_set_deadline(io, clock_deadline(AUTH_IDLE));
+	return r;
+}
+
 void
 client_session(struct auth *a, const struct server_peer *peer)
 {
@@ -288,7 +305,7 @@ client_session(struct auth *a, const struct server_peer *peer)
 	c.io.stopping = server_stopping;
 	io_set_deadline(&c.io, clock_deadline(AUTH_IDLE));
 	greet(&c);
-	while (!server_stopping() && (r = io_line(&c.io, &line, &n, AUTH_LINE_MAX)) > 0) {
+	while (!server_stopping() && (r = client_line(&c.io, &line, &n)) > 0) {
 		if (line[n - 1] != '\n' || memchr(line, '\0', n))
 			break;
 		line[n - 1] = '\0';

@@ -95,7 +95,7 @@ master_session(struct auth *a, const struct server_peer *peer)
 	io_set_deadline(&io, clock_deadline(AUTH_IDLE));
 	io_printf(&io, "VERSION\t1\t1\nSPID\t%ld\n", (long)getpid());
 	(void)io_flush(&io);
-	while (!server_stopping() && io_line(&io, &line, &n, AUTH_LINE_MAX) > 0) {
+	while (!server_stopping() && client_line(&io, &line, &n) > 0) {
 		if (line[n - 1] != '\n' || memchr(line, '\0', n))
 			break;
 		line[n - 1] = '\0';

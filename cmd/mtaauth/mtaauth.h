@@ -14,7 +14,10 @@
 #define AUTH_LINE_MAX 16384       /* of the auth protocol; a longer line ends the connection */
 #define AUTH_IDLE 60              /* seconds: a client that is silent for so long is disconnected (and connects again) */
 
+#define AUTH_PATIENCE 2           /* the same when all processes are taken and others wait */
+
 struct backends;
+struct io;
 struct route_maps;
 struct shared;
 
@@ -53,10 +56,10 @@ int backends_find(struct backends *b, size_t i, const char *user, struct buf *re
 
 /* shared.c */
 struct shared *shared_new(void);
-/* Seconds that an attempt of user from ip must wait; -1: it is refused for now. */
-int shared_wait(struct shared *s, const char *user, const char *ip);
+/* Seconds that an attempt of user from ip must wait; -1: it is refused for now. A password that was right lately never waits. */
+int shared_wait(struct shared *s, const char *user, const char *password, const char *ip);
 void shared_failure(struct shared *s, const char *user, const char *ip);
-void shared_success(struct shared *s, const char *user, const char *ip);
+void shared_success(struct shared *s, const char *user, const char *password, const char *ip);
 /* A login that succeeded is kept a minute for the master socket, under its connection's cookie. */
 void shared_put(struct shared *s, const char *cookie, pid_t pid, uint32_t id, const char *user);
 /* Takes it out. 1, 0. */
@@ -67,6 +70,8 @@ void client_session(struct auth *a, const struct server_peer *peer);
 void master_session(struct auth *a, const struct server_peer *peer);
 void saslauthd_session(struct auth *a, const struct server_peer *peer);
 
+/* client.c: the next line of a client (io_line), as long as it may be silent. */
+int client_line(struct io *io, char **line, size_t *n);
 /* client.c: a field with the bytes that the protocol gives a meaning to escaped, and back (in place). */
 void field_add(struct buf *out, const char *s);
 void field_unescape(char *s);

@@ -1,16 +1,21 @@
 /* SPDX-License-Identifier: ISC
  * Copyright (c) 2026 The mtakit authors */
-/* Memory that all workers share: which logins succeeded a moment ago (for the master socket) and how often a user failed
- * from an address. Both tables have a fixed size; the oldest entry makes room. Nothing is kept on disk.
+/* Memory that all workers share: which logins succeeded a moment ago (for the master socket), which passwords were right, and how
+ * often a user failed from an address. The tables have a fixed size, whatever a million clients do; the oldest entry makes room.
+ * Nothing is kept on disk.
  *
  * Throttling: failures are counted for (user, address) and for the address alone. From the FREE'th on each attempt of that
  * pair waits, twice as long each time, and is refused while more attempts wait than WAIT_MAX seconds allow. So guesses from
  * one place slow down to a few a minute, and the user gets in from any other place. An address alone is slowed, never
- * refused: many honest users may be behind it. */
+ * refused: many honest users may be behind it. What has an IPv6 address has the 2^64 of its network, so those count as one.
+ *
+ * A password that was right a while ago does not wait (it is checked all the same), so the user's own programs get in from the
+ * address of the guesses, too. That tells who guesses nothing that a right guess would not tell. */
 #include "base/clock.h"
 #include "base/mem.h"
 #include "mtaauth.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -18,8 +23,8 @@
 #include <sys/mman.h>
 #include <sys/random.h>
 
-enum { SUCCESSES = 1024, FAILURES = 4096, WAYS = 4, NAME = 256, COOKIE = 40 };
-enum { KEEP = 60, FORGET = 900, FREE_USER = 5, FREE_ADDRESS = 50, WAIT_MAX = 15, WAIT_ADDRESS = 1 };
+enum { SUCCESSES = 1024, FAILURES = 4096, KNOWN = 4096, WAYS = 4, NAME = 256, COOKIE = 40 };
+enum { KEEP = 60, FORGET = 900, KNOWN_TIME = 7 * 86400, FREE_USER = 5, FREE_ADDRESS = 50, WAIT_MAX = 15, WAIT_ADDRESS = 1 };
 
 struct success {
 	int64_t time;
@@ -36,12 +41,18 @@ struct failure {
 	unsigned count;
 };
 
+struct known {
+	uint64_t key;             /* keyed hash of user and password; 0: free */
+	int64_t last;             /* when it was right */
+};
+
 struct shared {
 	pthread_mutex_t lock;     /* robust: a worker that dies holding it harms nobody */
 	uint64_t seed;
 	unsigned at;
 	struct success success[SUCCESSES];
 	struct failure failure[FAILURES];
+	struct known known[KNOWN];
 };
 
 struct shared *
@@ -74,6 +85,24 @@ static void
 unlock(struct shared *s)
 {
 	pthread_mutex_unlock(&s->lock);
+}
+
+/* What counts as one address: IPv4, also where it is written as IPv6, and the network of an IPv6 address. Else the text. */
+static void
+network_of(const char *ip, char text[INET6_ADDRSTRLEN], const char **network)
+{
+	static const unsigned char mapped[12] = { [10] = 0xff, [11] = 0xff };
+	unsigned char a[16];
+
+	*network = ip;
+	if (inet_pton(AF_INET6, ip, a) != 1)
+		return;
+	if (memcmp(a, mapped, sizeof mapped) == 0) {
+		*network = inet_ntop(AF_INET, a + sizeof mapped, text, INET6_ADDRSTRLEN);
+		return;
+	}
+	memset(a + 8, 0, 8);
+	*network = inet_ntop(AF_INET6, a, text, INET6_ADDRSTRLEN);
 }
 
 static uint64_t
@@ -134,12 +163,50 @@ wait_of(struct shared *s, uint64_t key, unsigned free_tries, int most)
 	return (int)wait;
 }
 
-int
-shared_wait(struct shared *s, const char *user, const char *ip)
+/* The place of this password of user: taken, or the oldest one that it may take. */
+static struct known *
+known_place(struct shared *s, uint64_t key)
 {
+	struct known *set = &s->known[key % (KNOWN / WAYS) * WAYS], *oldest = set;
+
+	for (int i = 0; i < WAYS; i++) {
+		if (set[i].key == key)
+			return &set[i];
+		if (set[i].last < oldest->last)
+			oldest = &set[i];
+	}
+	return oldest;
+}
+
+/* Not even the seed makes this table one of failures turned around: user and password change places. */
+static uint64_t
+known_key(const struct shared *s, const char *user, const char *password)
+{
+	return key_of(s, password, user) ^ s->seed;
+}
+
+static bool
+is_known(struct shared *s, const char *user, const char *password)
+{
+	uint64_t key = known_key(s, user, password);
+	const struct known *k = known_place(s, key);
+
+	return k->key == key && clock_mono() - k->last < KNOWN_TIME * (int64_t)1000000;
+}
+
+int
+shared_wait(struct shared *s, const char *user, const char *password, const char *address_text)
+{
+	char text[INET6_ADDRSTRLEN];
+	const char *ip;
 	int wait, address = 0;
 
+	network_of(address_text, text, &ip);
 	lock(s);
+	if (is_known(s, user, password)) {
+		unlock(s);
+		return 0;
+	}
 	/* where no address is known all attempts for a user look alike: slowed, never refused */
 	wait = wait_of(s, key_of(s, user, ip), FREE_USER, *ip ? WAIT_MAX : WAIT_ADDRESS);
 	if (*ip)
@@ -166,8 +233,12 @@ count(struct shared *s, uint64_t key)
 }
 
 void
-shared_failure(struct shared *s, const char *user, const char *ip)
+shared_failure(struct shared *s, const char *user, const char *address_text)
 {
+	char text[INET6_ADDRSTRLEN];
+	const char *ip;
+
+	network_of(address_text, text, &ip);
 	lock(s);
 	count(s, key_of(s, user, ip));
 	if (*ip)
@@ -176,11 +247,16 @@ shared_failure(struct shared *s, const char *user, const char *ip)
 }
 
 void
-shared_success(struct shared *s, const char *user, const char *ip)
+shared_success(struct shared *s, const char *user, const char *password, const char *address_text)
 {
+	uint64_t key = known_key(s, user, password);
+	char text[INET6_ADDRSTRLEN];
 	struct failure *f;
+	const char *ip;
 
+	network_of(address_text, text, &ip);
 	lock(s);
+	*known_place(s, key) = (struct known){ .key = key, .last = clock_mono() };
 	f = entry(s, key_of(s, user, ip), false);
 	if (f)
 		*f = (struct failure){ 0 };

@@ -79,10 +79,10 @@ mem_strdup(const char *s)
 #ifdef __SANITIZE_ADDRESS__
 const char *__asan_default_options(void);
 
-/* make SAN=1 SAN_LOG=FILE: reports go to FILE.PID, as programs of mta(8) have no standard error that somebody reads, nor their
+/* make SAN=1 SAN_LOG=DIR: reports go to DIR/report.PID, as programs of mta(8) have no standard error that somebody reads, nor their
  * caller's environment. */
 #ifdef SAN_LOG
-#define TO_LOG ":log_path=" SAN_LOG
+#define TO_LOG ":log_path=" SAN_LOG "/report"
 const char *__ubsan_default_options(void);
 
 const char *

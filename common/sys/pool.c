@@ -331,6 +331,24 @@ all_gone(const struct pool *p)
 	return !has_children(p);
 }
 
+bool
+server_crowded(void)
+{
+	const struct pool *p = pool_current;
+	int busy = 0;
+
+	for (int i = 0; p && i < p->slots; i++) {
+		int state = atomic_load_explicit(&p->board->slot[i].state, memory_order_relaxed);
+
+		if (atomic_load_explicit(&p->board->slot[i].retired, memory_order_relaxed))
+			continue;
+		if (state == SLOT_IDLE || state == SLOT_STARTING)
+			return false;
+		busy += state == SLOT_BUSY;
+	}
+	return p && busy >= p->s->limits.process_limit;
+}
+
 /* The earliest of what has a time. */
 static int64_t
 timers(struct parent *m)

@@ -253,6 +253,9 @@ confine_files(const char *const *writable)
 	if (rules < 0)
 		return -1;
 	r = allow(rules, "/dev/null", set.fs & FILE_CHANGES);
+#ifdef SAN_LOG
+	r = r == 0 ? allow(rules, SAN_LOG, set.fs & ALL_CHANGES) : r; /* reports of the sanitizers: mem.c */
+#endif
 	for (; r == 0 && *writable; writable++)
 		r = allow(rules, *writable, set.fs & ALL_CHANGES);
 	if (r == 0)

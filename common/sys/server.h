@@ -83,6 +83,8 @@ void server_notify(const char *state);
 /* In a worker: SIGTERM has come; end after the reply that is under way. Fits io->stopping. After SIGHUP a worker
  * just ends after its session, and this stays false. */
 bool server_stopping(void);
+/* In a worker: all workers that there may be have a client, so new clients wait: one that does nothing should go. */
+bool server_crowded(void);
 /* In a worker: sends request (at most 4096 bytes) and a descriptor (or -1) to the parent's monitor. 0 or -1. When that is
  * the connection itself, the session goes on elsewhere: return without another byte read or written. */
 int server_ask(const void *request, size_t n, int fd);
