@@ -165,8 +165,8 @@ connect_server(struct app *app, bool change)
 	buf_addf(&where, "unix:%s", config_str(app->config, "showq_socket"));
 	fd = sock_connect(where.data, clock_deadline(CONNECT_SECONDS), &err);
 	if (fd < 0)
-		msg_die(errno == EACCES ? EX_NOPERM : EX_UNAVAILABLE, "the queue cannot be %s: the mail system is down, and only its owner may do it then (%s)",
-		    change ? "flushed" : "shown", err.data);
+		msg_die(errno == EACCES ? EX_NOPERM : EX_UNAVAILABLE, "%s%s - mail system is down (%s)", request_fatal(msg_program),
+		    change ? "Cannot flush mail queue" : "Queue report unavailable", err.data);
 	buf_free(&where);
 	buf_free(&err);
 	return fd;

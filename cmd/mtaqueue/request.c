@@ -145,6 +145,12 @@ request_parse(struct request *r, struct buf *err)
 	return err->len ? -1 : 0;
 }
 
+const char *
+request_fatal(const char *program)
+{
+	return strcmp(program, "postqueue") == 0 || strcmp(program, "mailq") == 0 ? "fatal: " : "";
+}
+
 void
 request_free(struct request *r)
 {

@@ -175,8 +175,8 @@ serve_request(struct program *p, const struct server_peer *peer, const struct re
 			status = EX_TEMPFAIL;
 			buf_addf(&text, "cannot find out what user %s (%d) may do: %s", user_name(uid), (int)uid, err.data);
 		} else {
-			buf_addf(&text, "user %s (%d) may not %s the mail queue: %s", user_name(uid), (int)uid,
-			    verb->guest == VIEW ? "see" : "flush", user_lists[verb->guest]);
+			buf_addf(&text, "%sUser %s(%d) is not allowed to %s the mail queue (%s)", request_fatal(r->program), user_name(uid), (int)uid,
+			    verb->guest == VIEW ? "view" : "flush", user_lists[verb->guest]);
 		}
 		relay_refuse(peer, status, r->program, text.data);
 		log_warn("%s", text.data);

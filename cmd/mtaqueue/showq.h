@@ -31,6 +31,8 @@ int request_parse(struct request *r, struct buf *err);
 /* Whether what came so far can become a request: 1 it is complete, 0 not yet, -1 never, with err. */
 int request_complete(const struct buf *text, struct buf *err);
 void request_free(struct request *r);
+/* What Postfix's programs put before such a message: "fatal: " by a name of theirs, else nothing. */
+const char *request_fatal(const char *program);
 
 /* Who asks for something that he may not do himself. */
 struct guest {
