@@ -15,7 +15,7 @@ cat > "$D/bin/status" <<'END'
 # status WANTED RECIPIENT...: notes what it was given, ends with that status
 { echo "status $*"; cat; } >> "${0%/*}/../status.out"
 [ "$1" = kill ] && kill -9 $$
-[ "$1" = long ] && sleep 60
+[ "$1" = long ] && { sleep 60 & echo $! > "${0%/*}/../sleeper"; wait; }
 [ "$1" = many ] && yes 'too much to say' | head -c 2000000
 echo "it says so"
 exit "$1"
@@ -33,7 +33,7 @@ done
 exit 75
 END
 chmod 755 "$D/bin/"*
-: > "$D/status.out"; : > "$D/jobs"; chmod 666 "$D/status.out" "$D/jobs"
+: > "$D/status.out"; : > "$D/jobs"; : > "$D/sleeper"; chmod 666 "$D/status.out" "$D/jobs" "$D/sleeper"
 
 cat > "$D/transport" <<END
 down.test       fake:down.test
@@ -206,6 +206,7 @@ add ok@send.test joe@skill.test
 logged "$ID: to=<joe@skill.test>.*status=deferred \(command died with signal 9"; ok $? "death by a signal is temporary"
 add ok@send.test joe@slong.test
 logged "$ID: to=<joe@slong.test>.*status=deferred \(command time limit of 1 seconds exceeded"; ok $? "a command that takes longer than TRANSPORT_time_limit is ended"
+wait_for 3 sh -c "! kill -0 $(cat "$D/sleeper")"; ok $? "with what it has started"
 add ok@send.test joe@smany.test
 logged "$ID: to=<joe@smany.test>.*status=deferred"; ok $? "a command may say as much as it likes"
 like "$(cat "$D/status.out")" "^Delivered-To: joe@smany.test" "flags=DRO puts headers in front"

@@ -215,7 +215,7 @@ serve(struct parent *p)
 	if (strncmp(text, "start ", 6) == 0)
 		start(p, text, (size_t)n, fds);
 	else if (sscanf(text, "kill %d %d", &pid, &sig) == 2 && known(p, pid) && (sig == SIGTERM || sig == SIGKILL))
-		kill(pid, sig);
+		starter_signal(pid, sig);
 	for (int i = 0; i < 2; i++)
 		if (fds[i] >= 0)
 			close(fds[i]);

@@ -121,6 +121,7 @@ starter_run(struct config *c, const char *transport, const struct identity *who,
 	env = make_env(c);
 	p.argv = argv;
 	p.envp = env;
+	p.session = !a->resident;
 	if (argv && a->resident && socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		buf_addf(err, "socketpair: %s", strerror(errno));
 	else if (argv) {
@@ -221,6 +222,13 @@ starter_oneshot(struct child *c, const char *transport, const struct identity *w
 }
 
 void
+starter_signal(pid_t pid, int sig)
+{
+	if (kill(-pid, sig) < 0)
+		kill(pid, sig);
+}
+
+void
 starter_kill(struct child *c, int sig)
 {
 	char text[64];
@@ -228,7 +236,7 @@ starter_kill(struct child *c, int sig)
 	if (c->pid <= 0)
 		return;
 	if (parent.fd < 0) {
-		kill(c->pid, sig);
+		starter_signal(c->pid, sig);
 		return;
 	}
 	snprintf(text, sizeof text, "kill %d %d", (int)c->pid, sig);

@@ -28,6 +28,8 @@ void starter_resident(struct child *c, const char *transport, const struct ident
  * and no error. */
 void starter_oneshot(struct child *c, const char *transport, const struct identity *who, const char *attrs, size_t n, int in, int out);
 void starter_kill(struct child *c, int sig);
+/* A one-shot command with all that it has started; of a resident agent the process alone. */
+void starter_signal(pid_t pid, int sig);
 
 void starter_open(int parent);    /* parent: the connection to it; -1: none, children are ours */
 void starter_reap(void);          /* after SIGCHLD */
