@@ -65,6 +65,11 @@ echo 'message_size_limit = x' >>"$DIR/main.cf"
 out=$($C reload 2>&1); is $? 78 "reload of a wrong main.cf is refused"
 like "$out" "main.cf:[0-9]+: message_size_limit" "with file and line"
 mtaconf -C "$DIR" -X message_size_limit
+is "$($C -q reload 2>&1)" "" "reload of a good main.cf warns of nothing"
+echo 'mesage_size_limit = 1000' >>"$DIR/main.cf"
+out=$($C reload 2>&1); is $? 0 "reload with a misspelt name succeeds"
+like "$out" "^mta: .*main.cf:[0-9]+: .*mesage_size_limit: unknown parameter; did you mean message_size_limit" "but warns, with file and line"
+sed -i '/^mesage_size_limit/d' "$DIR/main.cf"
 mv "$LOG" "$LOG.1"; $C -q reload
 wait_for 5 grep -q 'reload' "$LOG"; ok $? "after the log was rotated, reload begins a new one"
 is "$(readlink "/proc/$(sed 1q "$QUEUE/pid/mta.pid")/fd/2")" "$LOG" "also for standard error"

@@ -163,6 +163,7 @@ reload(const struct options *o, struct config *c)
 	services_free(&l);
 	buf_free(&err);
 	pid = running(o, c, EXIT_FAILURE);
+	findings_warn(c);
 	if (kill(pid, SIGHUP) < 0)
 		msg_die(errno == EPERM ? EX_NOPERM : EX_OSERR, "signal process %d: %s", (int)pid, strerror(errno));
 	say(o, "reloaded", "refreshing", c);

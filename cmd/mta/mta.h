@@ -61,4 +61,7 @@ int control_status(struct config *c);                /* prints the table; an exi
 
 /* supervise.c: never returns. Starts the services, writes "" (all run) or why not to report, keeps them running. */
 void supervise(struct config *c, const struct config_options *o, struct services *l, int lock, int report) __attribute__((noreturn));
+
+/* Warns of all that mtaconf(8) check finds. */
+void findings_warn(struct config *c);
 #endif
