@@ -188,8 +188,31 @@ for s in sent deferred bounced; do
 done
 is "$(sed -n 's/^mta_delivery_delay_seconds_count{transport="virtual"} //p' "$T/metrics")" \
 	"$(grep -E 'mta/virtual\[' "$LOG" | grep -c 'status=sent')" "and the histogram of their delays"
-sed -i '$d' "$QUEUE/state/counters"
-unlike "$($Q stat --prometheus)" mta_deliveries "a file of counters that was cut short counts as none"
+C=$QUEUE/state/counters
+is "$(mtamap -q smtp "tdb:$C" | sed 's/ delay=.*//')" \
+	"sent=$(grep -E 'mta/smtp\[' "$LOG" | grep -c 'status=sent ') deferred=$(grep -E 'mta/smtp\[' "$LOG" | grep -c 'status=deferred ') bounced=$(grep -E 'mta/smtp\[' "$LOG" | grep -c 'status=bounced ')" \
+	"mtamap reads the counters of a transport"
+like "$(mtamap -q virtual "tdb:$C")" '^sent=[0-9]+ deferred=[0-9]+ bounced=[0-9]+ delay=[0-9]+\.[0-9]{6} 0\.1s=[0-9]+ .* 86400s=[0-9]+ more=[0-9]+$' "a record that can be read"
+is "$(ls -A "$QUEUE/state" | grep -c tmp)" 0 "the table was written beside and renamed"
+cp "$C.tdb" "$T/good.tdb"; size=$(wc -c <"$T/good.tdb"); wrong=0; at=1
+while [ "$at" -lt "$size" ]; do
+	perl -e 'my ($at) = @ARGV; local $/; open F, "<", $ARGV[1]; my $t = <F>; substr($t, $at, 1) ^= chr(1 + $at % 255); open G, ">", $ARGV[2]; print G $t' "$at" "$T/good.tdb" "$C.tdb"
+	$Q stat --prometheus 2>/dev/null | grep -q mta_deliveries && wrong=$((wrong + 1))
+	at=$((at + size / 40))
+done
+is $wrong 0 "a byte that is wrong, wherever it is: no counters, never wrong ones"
+for at in 0 1 100 $((size / 2)) $((size - 1)); do
+	head -c "$at" "$T/good.tdb" >"$C.tdb"; $Q stat --prometheus 2>"$T/err" | grep -q mta_deliveries && wrong=$((wrong + 1))
+done
+is $wrong 0 "nor of a table that was cut short"
+like "$(cat "$T/err")" 'counters.tdb: damaged' "and that is told"
+$Q stat --prometheus 2>/dev/null | perl "$T/strict.pl" >"$T/out" 2>&1; ok $? "the other metrics are there, well formed"
+rm -f "$C.tdb"; printf 'mtacounters1\nsince 1\nsmtp 1 1 1 1 0 0 0 0 0 0 0 0 0 0 0 0 1\nend\n' >"$C"
+unlike "$($Q stat --prometheus 2>&1)" 'mta_deliveries|warning|counters' "the file of an earlier version is passed over"
+rm -f "$C"; cp "$T/good.tdb" "$C.tdb"; chown "$owner" "$C.tdb"
+before=$(mtamap -q smtp "tdb:$C" | sed 's/.*deferred=\([0-9]*\).*/\1/')
+mail_start; A=$(add counted "$USER_ADDR" c@away.invalid); wait_for 10 is_in deferred "$A"; mail_stop
+is "$(mtamap -q smtp "tdb:$C" | sed 's/.*deferred=\([0-9]*\).*/\1/')" $((before + 1)) "a manager that starts again goes on counting"
 printf 'pause kind=domain\nnonsense\n' >"$QUEUE/state/pauses"
 $Q list >/dev/null 2>"$T/err"; is $? 0 "a damaged file of pauses does not stop list"
 like "$(cat "$T/err")" "state/pauses: not understood" "and is told of"

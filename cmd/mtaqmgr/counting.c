@@ -11,9 +11,6 @@
 
 #include "base/clock.h"
 
-#include <errno.h>
-#include <string.h>
-
 #define WRITE_AFTER 10            /* seconds */
 
 static struct counters counters;
@@ -23,20 +20,28 @@ static bool dirty, told;
 static void
 write_out(struct timer *t)
 {
+	struct buf err = BUF_INIT(65536);
+
 	(void)t;
 	dirty = false;
-	if (counters_write(&manager.queue, &counters) == 0 || told)
-		return;
-	told = true;
-	log_warn("write %s/state/counters: %s; deliveries are not counted on disk", manager.queue.dir, strerror(errno));
+	if (counters_write(&manager.queue, &counters, &err) == 0) {
+		told = false;
+	} else if (!told) {
+		told = true;
+		log_warn("%s; deliveries are not counted on disk", err.data);
+	}
+	buf_free(&err);
 }
 
 void
 counting_open(void)
 {
+	struct buf err = BUF_INIT(65536);
+
 	timer.fire = write_out;
-	if (counters_read(&manager.queue, &counters) < 0)
-		log_warn("read %s/state/counters: %s", manager.queue.dir, strerror(errno));
+	if (counters_read(&manager.queue, &counters, &err) < 0)
+		log_warn("%s; counting begins again", err.data);
+	buf_free(&err);
 }
 
 void

@@ -10,7 +10,6 @@
 
 #include "base/msg.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -71,14 +70,14 @@ histogram(const struct counter *t)
 void
 metrics_deliveries(struct app *app)
 {
+	struct buf err = BUF_INIT(65536);
 	struct counters c;
 
 	metrics_family("mta_pauses", "gauge", "Pauses that are in force.");
 	printf("mta_pauses %zu\n", pause_rules(app)->n);
-	if (counters_read(&app->queue, &c) < 0) {
-		msg_warn("read %s/state/counters: %s", app->queue.dir, strerror(errno));
-		return;
-	}
+	if (counters_read(&app->queue, &c, &err) < 0)
+		msg_warn("%s", err.data);
+	buf_free(&err);
 	if (c.n) {
 		metrics_family("mta_deliveries_total", "counter", "Results of recipients, attempt by attempt.");
 		for (size_t i = 0; i < c.n; i++)

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: ISC
  * Copyright (c) 2026 The mtakit authors */
-/* See counters.h. The file:
+/* See counters.h. A table as mtamap makes them, with a record for each transport and one for the time when they were begun
+ * ('@' stands in no transport's name):
  *
- *   mtacounters1
- *   since <seconds since 1970>
- *   <transport> <sent> <deferred> <bounced> <microseconds> <bucket> ...
- *   end */
+ *   @since   <seconds since 1970>
+ *   smtp     sent=12 deferred=3 bounced=1 delay=17.250000 0.1s=4 0.3s=8 ... 86400s=0 more=0 */
 #include "mail/counters.h"
 
 #include "mail/queue.h"
-#include "sys/file.h"
+#include "map/build.h"
+#include "map/map.h"
 
 #include "base/clock.h"
 #include "base/mem.h"
@@ -23,9 +23,11 @@
 #include <string.h>
 #include <unistd.h>
 
-#define FILE_MAX (1 << 20)
-#define NUMBERS (COUNTER_RESULTS + 1 + COUNTER_BUCKETS)
+#define SINCE "@since"
 #define TRANSPORTS_MAX 1000
+#define VALUE_MAX 4096
+
+static const char *const results[COUNTER_RESULTS] = { "sent", "deferred", "bounced" };
 
 const double counter_limits[COUNTER_BUCKETS - 1] = { 0.1, 0.3, 1, 3, 10, 30, 60, 300, 1800, 3600, 21600, 86400 };
 
@@ -35,7 +37,7 @@ get(struct counters *c, const char *transport)
 	for (size_t i = 0; i < c->n; i++)
 		if (strcmp(c->c[i].transport, transport) == 0)
 			return &c->c[i];
-	if (c->n >= TRANSPORTS_MAX || !*transport || strpbrk(transport, " \t\r\n"))
+	if (c->n >= TRANSPORTS_MAX || !*transport || strpbrk(transport, " \t\r\n@"))
 		return NULL;
 	c->c = mem_resize(c->c, c->n + 1, sizeof *c->c);
 	c->c[c->n] = (struct counter){ .transport = mem_strdup(transport) };
@@ -63,98 +65,135 @@ counters_add(struct counters *c, const char *transport, unsigned result, int64_t
 	t->microseconds += (uint64_t)microseconds;
 }
 
-/* A line of a transport. 0 or -1. */
+/* The next "name=number" at *p. 0 or -1. */
 static int
-take_line(struct counters *c, char *line)
+take(const char **p, const char *name, uint64_t *value)
 {
-	char *save = NULL, *word = strtok_r(line, " ", &save);
-	struct counter *t = word ? get(c, word) : NULL;
-	uint64_t n[NUMBERS];
+	size_t n = strlen(name), digits;
+	char text[24];
 
-	if (!t)
+	*p += strspn(*p, " ");
+	if (strncmp(*p, name, n) != 0 || (*p)[n] != '=')
 		return -1;
-	for (int i = 0; i < NUMBERS; i++) {
-		word = strtok_r(NULL, " ", &save);
-		if (!word || num_u64(word, UINT64_MAX, &n[i]) < 0)
-			return -1;
+	*p += n + 1;
+	digits = strspn(*p, "0123456789");
+	if (digits >= sizeof text)
+		return -1;
+	memcpy(text, *p, digits);
+	text[digits] = '\0';
+	*p += digits;
+	return num_u64(text, UINT64_MAX, value);
+}
+
+static const char *
+bucket_name(int i, char out[32])
+{
+	if (i < COUNTER_BUCKETS - 1)
+		snprintf(out, 32, "%gs", counter_limits[i]);
+	else
+		strcpy(out, "more");
+	return out;
+}
+
+/* One record. 0; 1: it is none of ours. */
+static int
+take_record(void *arg, const char *key, const char *value)
+{
+	struct counters *c = arg;
+	uint64_t n, micro = 0;
+	struct counter *t;
+	char name[32];
+
+	if (strcmp(key, SINCE) == 0) {
+		if (num_u64(value, INT64_MAX, &n) < 0)
+			return 1;
+		c->since = (int64_t)n;
+		return 0;
 	}
-	memcpy(t->result, n, sizeof t->result);
-	t->microseconds = n[COUNTER_RESULTS];
-	memcpy(t->bucket, n + COUNTER_RESULTS + 1, sizeof t->bucket);
+	t = get(c, key);
+	if (!t)
+		return 1;
+	for (int i = 0; i < COUNTER_RESULTS; i++)
+		if (take(&value, results[i], &t->result[i]) < 0)
+			return 1;
+	if (take(&value, "delay", &n) < 0 || *value != '.' || strspn(value + 1, "0123456789") != 6)
+		return 1;
+	for (value++; *value >= '0' && *value <= '9'; value++)
+		micro = micro * 10 + (uint64_t)(*value - '0');
+	t->microseconds = n * 1000000 + micro;
+	for (int i = 0; i < COUNTER_BUCKETS; i++)
+		if (take(&value, bucket_name(i, name), &t->bucket[i]) < 0)
+			return 1;
 	return 0;
 }
 
-static int
-parse(struct counters *c, char *text)
+static char *
+path(struct queue *q, const char *before, const char *name)
 {
-	char *save = NULL, *line = strtok_r(text, "\n", &save);
-	uint64_t since;
+	struct buf b = BUF_INIT(65536);
 
-	if (!line || strcmp(line, "mtacounters1") != 0)
-		return -1;
-	line = strtok_r(NULL, "\n", &save);
-	if (!line || strncmp(line, "since ", 6) != 0 || num_u64(line + 6, INT64_MAX, &since) < 0)
-		return -1;
-	c->since = (int64_t)since;
-	while ((line = strtok_r(NULL, "\n", &save)) != NULL) {
-		if (strcmp(line, "end") == 0)
-			return 0;
-		if (take_line(c, line) < 0)
-			return -1;
-	}
-	return -1; /* cut short */
+	buf_addf(&b, "%s%s/state/%s", before, q->dir, name);
+	return buf_steal(&b);
 }
 
 int
-counters_read(struct queue *q, struct counters *c)
+counters_read(struct queue *q, struct counters *c, struct buf *err)
 {
-	struct buf text = BUF_INIT(FILE_MAX);
-	int r = 0;
+	char *name = path(q, "tdb:", "counters");
+	struct map *m;
+	int r = -1;
 
 	*c = (struct counters){ 0 };
-	if (file_read(q->top, "state/counters", &text) < 0)
+	if (faccessat(q->top, "state/counters.tdb", R_OK, AT_EACCESS) < 0) {
 		r = errno == ENOENT ? 0 : -1;
-	else if (parse(c, text.data) < 0)
+		if (r < 0)
+			buf_addf(err, "read %s.tdb: %s", name + 4, strerror(errno));
+	} else if ((m = map_open(name, err)) != NULL) {
+		r = map_each(m, take_record, c, err);
+		map_close(&m);
+		if (r > 0)
+			buf_addf(err, "%s.tdb: a record that is not understood", name + 4);
+	}
+	if (r != 0)
 		counters_free(c);
-	buf_free(&text);
-	return r;
+	free(name);
+	return r == 0 ? 0 : -1;
 }
 
-static int
-replace(struct queue *q, const struct buf *text)
+static void
+format(const struct counter *t, struct buf *out)
 {
-	int fd = openat(q->top, "state/.counters", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644);
-	int r;
+	char name[32];
 
-	if (fd < 0)
-		return -1;
-	r = file_write_all(fd, text->data, text->len);
-	if (close(fd) < 0 || r < 0)
-		return -1;
-	return renameat(q->top, "state/.counters", q->top, "state/counters");
+	buf_clear(out);
+	for (int k = 0; k < COUNTER_RESULTS; k++)
+		buf_addf(out, "%s=%" PRIu64 " ", results[k], t->result[k]);
+	buf_addf(out, "delay=%" PRIu64 ".%06" PRIu64, t->microseconds / 1000000, t->microseconds % 1000000);
+	for (int k = 0; k < COUNTER_BUCKETS; k++)
+		buf_addf(out, " %s=%" PRIu64, bucket_name(k, name), t->bucket[k]);
 }
 
 int
-counters_write(struct queue *q, const struct counters *c)
+counters_write(struct queue *q, const struct counters *c, struct buf *err)
 {
-	struct buf text = BUF_INIT(FILE_MAX);
-	int r;
+	char *name = path(q, "", "counters");
+	struct map_build *b = map_build_begin(name, c->n + 1, err);
+	struct buf value = BUF_INIT(VALUE_MAX);
+	int r = b ? 1 : -1;
 
-	buf_addf(&text, "mtacounters1\nsince %" PRId64 "\n", c->since);
-	for (size_t i = 0; i < c->n; i++) {
-		const struct counter *t = &c->c[i];
-
-		buf_adds(&text, t->transport);
-		for (int k = 0; k < COUNTER_RESULTS; k++)
-			buf_addf(&text, " %" PRIu64, t->result[k]);
-		buf_addf(&text, " %" PRIu64, t->microseconds);
-		for (int k = 0; k < COUNTER_BUCKETS; k++)
-			buf_addf(&text, " %" PRIu64, t->bucket[k]);
-		buf_addc(&text, '\n');
+	buf_addf(&value, "%" PRId64, c->since);
+	if (b)
+		r = map_build_add(b, SINCE, value.data, true, err);
+	for (size_t i = 0; r >= 0 && i < c->n; i++) {
+		format(&c->c[i], &value);
+		r = map_build_add(b, c->c[i].transport, value.data, true, err);
 	}
-	buf_adds(&text, "end\n");
-	r = replace(q, &text);
-	buf_free(&text);
+	if (r >= 0)
+		r = map_build_commit_unsynced(&b, err);
+	else
+		map_build_abort(&b);
+	buf_free(&value);
+	free(name);
 	return r;
 }
 

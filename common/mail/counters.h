@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: ISC
  * Copyright (c) 2026 The mtakit authors */
-/* Deliveries as mtaqmgr has counted them, since the file queue/state/counters was begun: it is written now and then and replaced
- * by rename, not synced, so a loss of power may lose the last ones, or all, which then begin again at 0. */
+/* Deliveries as mtaqmgr has counted them, since the table queue/state/counters.tdb was begun: it is written now and then and replaced
+ * by rename, not synced, so a loss of power may lose the last ones, or all, which then begin again at 0: a damaged table is noticed
+ * (map/build.h). */
 #ifndef MAIL_COUNTERS_H
 #define MAIL_COUNTERS_H
 #include "base/buf.h"
@@ -30,9 +31,9 @@ struct counters {
 };
 
 void counters_add(struct counters *c, const char *transport, unsigned result, int64_t microseconds);
-/* 0, also when there is no file or it was cut short (then all is 0); -1 with errno. */
-int counters_read(struct queue *q, struct counters *c);
-/* 0 or -1 with errno. */
-int counters_write(struct queue *q, const struct counters *c);
+/* 0, also when there is no table; -1 with err: it cannot be read, or is damaged. Then, too, all is 0. */
+int counters_read(struct queue *q, struct counters *c, struct buf *err);
+/* 0 or -1 with err. */
+int counters_write(struct queue *q, const struct counters *c, struct buf *err);
 void counters_free(struct counters *c);
 #endif

@@ -525,7 +525,7 @@ map_build_add(struct map_build *b, const char *key, const char *value, bool keep
 
 /* Writes the seal into the finished file, syncs it and gives it its name. 0 or -1 with errno. */
 static int
-publish(struct map_build *b)
+publish(struct map_build *b, bool sync)
 {
 	unsigned char seal[SEAL_SIZE];
 	char *dir = mem_strdup(b->path), *slash = strrchr(dir, '/');
@@ -541,14 +541,14 @@ publish(struct map_build *b)
 		return -1;
 	errno = EIO;
 	if (fstat(b->lock, &st) == 0 && seal_compute(b->lock, (size_t)st.st_size, seal, &at) == 0 &&
-	    file_pwrite_all(b->lock, seal, SEAL_SIZE, (off_t)at) == 0 && fsync(b->lock) == 0 && rename(b->temp, b->path) == 0)
-		r = fsync(dirfd);
+	    file_pwrite_all(b->lock, seal, SEAL_SIZE, (off_t)at) == 0 && (!sync || fsync(b->lock) == 0) && rename(b->temp, b->path) == 0)
+		r = sync ? fsync(dirfd) : 0;
 	close(dirfd);
 	return r;
 }
 
-int
-map_build_commit(struct map_build **bp, struct buf *err)
+static int
+commit(struct map_build **bp, bool sync, struct buf *err)
 {
 	struct map_build *b = *bp;
 	int r = -1;
@@ -559,7 +559,7 @@ map_build_commit(struct map_build **bp, struct buf *err)
 		r = tdb_close(b->tdb);
 		b->tdb = NULL;
 		if (r == 0)
-			r = publish(b);
+			r = publish(b, sync);
 		if (r < 0)
 			buf_addf(err, "write %s: %s", b->path, strerror(errno));
 	}
@@ -567,6 +567,18 @@ map_build_commit(struct map_build **bp, struct buf *err)
 		unlink(b->temp);
 	build_free(bp);
 	return r;
+}
+
+int
+map_build_commit(struct map_build **b, struct buf *err)
+{
+	return commit(b, true, err);
+}
+
+int
+map_build_commit_unsynced(struct map_build **b, struct buf *err)
+{
+	return commit(b, false, err);
 }
 
 void
