@@ -192,6 +192,20 @@ is "$($Q trace --log "$T/maillog" m1@example.com | wc -l | tr -d " ")" 5 "trace 
 is "$($Q trace --log "$T/maillog" BBBBBB2 | wc -l | tr -d ' ')" 1 "trace by queue ID"
 like "$($Q trace --log "$T/maillog" x@example.org)" "^$B2 " "trace by address also finds what is in the queue"
 $Q trace --log "$T/maillog" nobody@example.org >/dev/null; is $? 66 "trace of what never was"
+cat >>"$T/maillog" <<EOF
+Nov 20 10:01:00 h mta/smtpd[1]: NOQUEUE: reject: RCPT from h[192.0.2.1]: 550 5.1.1 <z@example.org>: User unknown; from=<refused@example.com> to=<z@example.org> proto=ESMTP helo=<h>
+Nov 20 10:01:01 h mta/smtpd[1]: NOQUEUE: reject: RCPT from h[192.0.2.1]: 550 5.1.1 <z@example.org>: User unknown; from=<other@example.com> to=<z@example.org> proto=ESMTP helo=<h>
+EOF
+is "$($Q trace --log "$T/maillog" refused@example.com | grep -c NOQUEUE)" 1 "trace of an address that was refused shows its refusals alone"
+printf 'Nov 18 10:00:00 h mta/pickup[1]: DDDDDD4: uid=0 from=<old@example.com>\n' | gzip >"$T/log-20261118.gz"; touch -d '-3 days' "$T/log-20261118.gz"
+printf 'Nov 19 10:00:00 h mta/pickup[1]: EEEEEE5: uid=0 from=<new@example.com>\n' >"$T/log.1"; touch -d '-1 days' "$T/log.1"
+printf 'Nov 19 10:00:00 h mta/pickup[1]: EEEEEE6: uid=0 from=<new@example.com>\n' >"$T/log.bak"
+is "$($Q trace new@example.com | grep -o 'EEEEEE.' | tr '\n' ' ')" "EEEEEE5 " "trace reads the log that was rotated away"
+is "$($Q trace old@example.com | grep -o 'DDDDDD.')" DDDDDD4 "and older ones, compressed, when the new ones know nothing"
+is "$($Q trace --log "$T/log-20261118.gz" DDDDDD4 | wc -l | tr -d ' ')" 1 "--log with a compressed log"
+M=$(printf 'Subject: x\nMessage-Id:\n <known.only-by@header.example>\n\nx\n' | $Q add --hold q@example.com r@example.net); mv "$T/log" "$T/log.aside"
+like "$($Q trace --log /dev/null known.only-by@header.example)" "^$M " "trace by Message-ID finds in the queue what no log tells of"
+mv "$T/log.aside" "$T/log"; $Q delete -q --now "$M"
 $Q watch --for 3s >"$T/watch" 2>&1 &
 wpid=$!
 $Q watch -j --for 3s >"$T/watch.json" 2>&1 &

@@ -2,11 +2,13 @@
  * Copyright (c) 2026 The mtakit authors */
 /* mtaqueue trace: what happened to a message, from the log and the queue. The log is read twice: first for the IDs of
  * the messages that are meant and of those that came of them, then for all that it says of these. */
+#include "logfile.h"
 #include "mtaqueue.h"
 #include "print.h"
 #include "select.h"
 
 #include "syntax/envelope.h"
+#include "syntax/header.h"
 
 #include "base/clock.h"
 #include "base/mem.h"
@@ -21,12 +23,11 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-enum { FILES_MAX = 32 };
+#define HEADER_READ 65536         /* where a Message-ID is looked for */
 
 struct trace {
 	struct app *app;
-	const char *file[FILES_MAX];
-	int files;
+	struct logfiles logs;     /* the oldest first */
 	char **target;            /* IDs, and "=<address>" */
 	int targets;
 	struct strmap *ids;
@@ -74,17 +75,37 @@ follow(struct trace *t, const char *text)
 	}
 }
 
+/* What stands where others have the ID, and belongs to no message. */
+static bool
+no_message(const char *id)
+{
+	static const char *const words[] = { "NOQUEUE", "warning", "statistics", "connect", "disconnect", "reload" };
+
+	for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
+		if (strcmp(id, words[i]) == 0)
+			return true;
+	return false;
+}
+
+static bool
+is_meant(const struct trace *t, const char *text)
+{
+	for (int i = 0; i < t->targets; i++)
+		if (strcasestr(text, t->target[i]))
+			return true;
+	return false;
+}
+
 static void
 look(struct trace *t, const char *line)
 {
 	char id[QUEUE_ID_MAX + 1];
 	const char *text = line_id(line, id);
 
-	if (!text)
+	if (!text || no_message(id))
 		return;
-	for (int i = 0; i < t->targets; i++)
-		if (*t->target[i] == '=' && strcasestr(text, t->target[i]))
-			strmap_set(t->ids, id, t);
+	if (is_meant(t, text))
+		strmap_set(t->ids, id, t);
 	if (strmap_get(t->ids, id))
 		follow(t, text);
 }
@@ -93,27 +114,31 @@ static void
 tell(struct trace *t, const char *line)
 {
 	char id[QUEUE_ID_MAX + 1];
+	const char *text = line_id(line, id);
 
-	if (line_id(line, id) && strmap_get(t->ids, id)) {
+	/* a line of no message, such as a refusal, is told when it has the address itself */
+	if (text && (no_message(id) ? is_meant(t, text) : strmap_get(t->ids, id) != NULL)) {
 		fputs(clean(line), stdout);
 		putchar('\n');
 		t->lines++;
 	}
 }
 
+/* The lines of those logs that are at from and up to to. */
 static void
-each_line(struct trace *t, void (*f)(struct trace *, const char *))
+each_line(struct trace *t, size_t from, size_t to, void (*f)(struct trace *, const char *))
 {
 	char *line = NULL;
 	size_t cap = 0;
 	ssize_t n;
 
-	for (int i = 0; i < t->files; i++) {
-		FILE *in = fopen(t->file[i], "re");
+	for (size_t i = from; i < to; i++) {
+		pid_t pid;
+		FILE *in = logfile_open(t->logs.name[i], &pid);
 
 		if (!in) {
 			if (f == look)
-				msg_warn("open %s: %s", t->file[i], strerror(errno));
+				msg_warn("open %s: %s", t->logs.name[i], strerror(errno));
 			continue;
 		}
 		while ((n = getline(&line, &cap, in)) > 0) {
@@ -121,29 +146,38 @@ each_line(struct trace *t, void (*f)(struct trace *, const char *))
 				line[n - 1] = '\0';
 			f(t, line);
 		}
-		fclose(in);
+		if (logfile_close(in, pid) < 0 && f == look)
+			msg_warn("read %s: not to its end", t->logs.name[i]);
 	}
 	free(line);
 }
 
-/* Where the log is: maillog_file, else where syslog is wont to put mail; the file before it first. */
 static void
-default_files(struct trace *t)
+read_logs(struct trace *t, size_t from, size_t to)
+{
+	each_line(t, from, to, look);
+	each_line(t, from, to, tell);
+}
+
+/* Where the log is: maillog_file, else where syslog is wont to put mail. The one and the one before it are read; those that are
+ * older when these tell nothing. */
+static void
+read_default_logs(struct trace *t)
 {
 	static const char *const usual[] = { "/var/log/mail.log", "/var/log/maillog" };
 	const char *file = config_str(t->app->config, "maillog_file");
-	struct buf before = BUF_INIT(4096);
+	size_t recent;
 
 	for (size_t i = 0; i < 2 && !*file; i++)
 		if (access(usual[i], R_OK) == 0)
 			file = usual[i];
 	if (!*file)
 		return;
-	buf_addf(&before, "%s.1", file);
-	if (access(before.data, R_OK) == 0)
-		t->file[t->files++] = buf_steal(&before);
-	buf_free(&before);
-	t->file[t->files++] = file;
+	logfiles_find(&t->logs, file);
+	recent = t->logs.n > 2 ? t->logs.n - 2 : 0;
+	read_logs(t, recent, t->logs.n);
+	if (!t->lines)
+		read_logs(t, 0, recent);
 }
 
 static void
@@ -207,6 +241,41 @@ print_unlogged(void *arg, struct item *it)
 	return strmap_get(q->t->ids, it->id) ? 0 : print_queued(q, it);
 }
 
+/* Whether its Message-ID is one that is asked for. */
+static bool
+has_message_id(struct trace *t, struct item *it)
+{
+	char *text = mem_alloc(HEADER_READ);
+	bool found = false;
+	struct header h;
+	ssize_t n;
+	size_t at = 0;
+
+	header_init(&h, HEADER_READ);
+	n = item_envelope(it) ? pread(it->fd, text, it->e.size < HEADER_READ ? (size_t)it->e.size : HEADER_READ, (off_t)it->e.content) : 0;
+	for (enum header_event e = HEADER_FIELD; n > 0 && !found && (e == HEADER_FIELD || e == HEADER_LONG);) {
+		e = header_next(&h, text, (size_t)n, &at, (uint64_t)n == it->e.size);
+		if (e != HEADER_FIELD || !header_is(&h, "Message-ID"))
+			continue;
+		for (int i = 0; i < t->targets; i++) { /* "=<...>" */
+			size_t len = strlen(t->target[i]) - 1;
+
+			found |= h.value_len >= len && memmem(h.value, h.value_len, t->target[i] + 1, len) != NULL;
+		}
+	}
+	header_free(&h);
+	free(text);
+	return found;
+}
+
+static int
+print_by_header(void *arg, struct item *it)
+{
+	struct queued *q = arg;
+
+	return has_message_id(q->t, it) ? print_queued(q, it) : 0;
+}
+
 static bool
 print_queue(struct trace *t)
 {
@@ -227,6 +296,13 @@ print_queue(struct trace *t)
 		select_run(&s, print_unlogged, &q);
 		select_free(&s);
 	}
+	if (!q.heading && !t->lines && t->targets) { /* the log knows nothing of it, but the message may be there */
+		struct selection s;
+
+		select_init(&s, t->app, (1u << QUEUE_NAMES) - 1);
+		select_run(&s, print_by_header, &q);
+		select_free(&s);
+	}
 	return q.heading;
 }
 
@@ -242,22 +318,21 @@ verb_trace(struct app *app, int argc, char **argv)
 	while ((letter = getopt_long(argc, argv, ":l:", options, NULL)) != -1)
 		if (letter != 'l')
 			usage(app, "unknown option %s, or one without its value", argv[optind - 1]);
-		else if (t.files == FILES_MAX)
-			usage(app, "more than %d logs", FILES_MAX);
 		else
-			t.file[t.files++] = optarg;
+			logfiles_add(&t.logs, optarg);
 	if (optind >= argc)
 		usage(app, "which message? A queue ID, an address or a message ID");
 	for (int i = optind; i < argc; i++)
 		add_target(&t, argv[i]);
-	if (!t.files)
-		default_files(&t);
-	each_line(&t, look);
-	each_line(&t, tell);
+	if (t.logs.n)
+		read_logs(&t, 0, t.logs.n);
+	else
+		read_default_logs(&t);
 	queued = print_queue(&t);
 	for (int i = 0; i < t.targets; i++)
 		free(t.target[i]);
 	free(t.target);
 	strmap_free(&t.ids, NULL);
+	logfiles_free(&t.logs);
 	return t.lines || queued ? EX_OK : EX_NOINPUT;
 }
