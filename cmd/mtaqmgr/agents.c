@@ -8,6 +8,7 @@
 #include "dest.h"
 #include "loop.h"
 #include "manager.h"
+#include "notify.h"
 #include "result.h"
 #include "starter.h"
 
@@ -220,6 +221,40 @@ agent_done(struct agent *a)
 	dest_run();
 }
 
+/* A notice under way: its class and its host, and what was said. Nothing of an agent's goes into mail as it is: bytes that
+ * are not printable ASCII become '?'. */
+static struct buf notice = BUF_INIT(AGENT_PACKET), said = BUF_INIT(2 * AGENT_PACKET);
+
+static void
+add_printable(struct buf *out, const char *text, size_t n)
+{
+	for (; n > 0; text++, n--)
+		buf_addc(out, *text >= ' ' && *text < 0x7f ? *text : '?');
+}
+
+/* True for a line of a notice; else one that was under way is complete. */
+static bool
+take_notice(struct agent *a, const char *line, size_t n)
+{
+	char *host;
+
+	if (n > 5 && memcmp(line, "said ", 5) == 0) {
+		add_printable(&said, line + 5, n - 5);
+		buf_addc(&said, '\n');
+		return true;
+	}
+	if (notice.len && (host = strchr(notice.data, ' '))) {
+		*host++ = '\0';
+		notify_session(a->job->m, a->pool->t->name, notice.data, host, said.data);
+	}
+	buf_clear(&notice);
+	buf_clear(&said);
+	if (n < 7 || memcmp(line, "notice ", 7) != 0)
+		return false;
+	add_printable(&notice, line + 7, n - 7);
+	return true;
+}
+
 static void
 take_packet(struct agent *a, const char *p, size_t n)
 {
@@ -227,16 +262,21 @@ take_packet(struct agent *a, const char *p, size_t n)
 	struct message *m = a->job->m;
 
 	a->heard = true;
+	buf_clear(&notice);
+	buf_clear(&said);
 	for (; p < end; p = lf + 1) {
 		lf = memchr(p, '\n', (size_t)(end - p));
 		if (!lf)
 			lf = end;
+		if (take_notice(a, p, (size_t)(lf - p)))
+			continue;
 		if (lf - p == 4 && memcmp(p, "done", 4) == 0) {
 			agent_done(a);
 			return;
 		}
 		take_result(a, p, (size_t)(lf - p));
 	}
+	take_notice(a, "", 0);
 	message_mark(m); /* it goes on: what is done is done */
 }
 

@@ -17,6 +17,7 @@
 #include "base/mem.h"
 #include "base/strmap.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -195,6 +196,39 @@ notify_trouble(const char *class, const char *subject, const char *text)
 		log_warn("postmaster notice (%s): %s: %s", class, subject, err.data);
 	else if (r > 0)
 		log_info("postmaster notice (%s): %s: %s", class, subject, id);
+	buf_free(&title);
+	buf_free(&body);
+	buf_free(&err);
+}
+
+void
+notify_session(struct message *m, const char *transport, const char *class, const char *about, const char *said)
+{
+	struct buf title = BUF_INIT(8192), body = BUF_INIT(1 << 18), err = BUF_INIT(4096);
+	char id[QUEUE_ID_MAX + 1];
+	uint64_t left_out = 0;
+	int r;
+
+	if (!report_class(manager.config, class) || notice_sender(manager.config, m->e.sender))
+		return;
+	r = notice_budget(&manager.queue, "delivery", &left_out);
+	if (r == 0)
+		return;
+	buf_addf(&title, "transport %s: errors of %.200s (%s)", transport, about, class);
+	buf_addf(&body, "In a session with %s,\nin which message %s was to be delivered, there were errors that you\nasked to be told of "
+	    "(notify_classes: %s).%s\n\nWhat was said (C: this client, S: the server; passwords and the content of\nmessages are not shown):\n\n%s",
+	    about, m->id, class, strcmp(class, "protocol") != 0 ? "" :
+	    " The server gave a reply that\nthe protocol does not have there, or did not understand this client.", said);
+	notice_left_out(left_out, &body);
+	buf_adds(&body, "\nThe log has more.\n");
+	if (r > 0)
+		r = notice_queue(manager.config, &manager.queue, "error_notice_recipient", title.data, body.data, id, &err);
+	else
+		buf_addf(&err, "state/notices-delivery: %s", strerror(errno));
+	if (r < 0)
+		log_warn("%s: postmaster notice (%s) about %s: %s", m->id, class, about, err.data);
+	else if (r > 0)
+		log_info("%s: postmaster notice (%s): errors of %s: %s", m->id, class, about, id);
 	buf_free(&title);
 	buf_free(&body);
 	buf_free(&err);

@@ -15,4 +15,7 @@ int notify_delayed(struct message *m);
 /* A notice to error_notice_recipient, when notify_classes has that class ("resource", "software"); for one subject once an
  * hour at most. */
 void notify_trouble(const char *class, const char *subject, const char *text);
+/* A notice by an agent about a session with another host, when notify_classes has the class ("protocol"): about is that host, said
+ * what was said, a line each. As many as notice_budget allows. */
+void notify_session(struct message *m, const char *transport, const char *class, const char *about, const char *said);
 #endif

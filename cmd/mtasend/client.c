@@ -8,6 +8,7 @@
 #include "base/num.h"
 #include "connect.h"
 #include "mail/config.h"
+#include "mail/report.h"
 #include "syntax/envelope.h"
 
 #include <arpa/inet.h>
@@ -46,6 +47,9 @@ client_init(struct client *cl, struct config *c, struct buf *err)
 	policy_init(&cl->policy);
 	buf_init(&cl->failure.text, 4 * TEXT_MAX);
 	buf_init(&cl->text, TEXT_MAX);
+	buf_init(&cl->fault, TEXT_MAX);
+	buf_init(&cl->said, TEXT_MAX);
+	cl->conn.recording = report_class(c, "protocol");
 	if (port_of(c, "smtp_tcp_port", &cl->smtp_port, err) < 0)
 		return -1;
 	return port_of(c, "lmtp_tcp_port", &cl->lmtp_port, err);
@@ -62,6 +66,8 @@ client_free(struct client *cl)
 	dns_free(&cl->dns);
 	buf_free(&cl->failure.text);
 	buf_free(&cl->text);
+	buf_free(&cl->fault);
+	buf_free(&cl->said);
 }
 
 int64_t
@@ -110,6 +116,19 @@ refuse_addresses(struct client *cl, struct sending *s)
 			sending_note(s, i, NULL, &cl->failure, "", true);
 }
 
+/* What was said over the last connection becomes a notice, when somebody did not keep to the protocol there. */
+static void
+keep_fault(struct client *cl)
+{
+	struct conn *c = &cl->conn;
+
+	if (c->fault && c->recording && cl->fault.len == 0) {
+		buf_add(&cl->fault, c->relay.data, c->relay.len);
+		transcript_format(&c->said, &cl->said);
+	}
+	c->fault = false;
+}
+
 /* Sends over the connection that is open, and closes it where it cannot be used again. As transaction_run. */
 static int
 send_over(struct client *cl, struct sending *s)
@@ -121,6 +140,7 @@ send_over(struct client *cl, struct sending *s)
 
 	if (c->broken || (uses > 0 && c->used >= uses) || clock_mono() - c->opened > life * 1000000)
 		conn_close(c);
+	keep_fault(cl);
 	return rc;
 }
 
@@ -162,6 +182,7 @@ try_target(struct client *cl, struct sending *s, const struct target *t)
 	if (rc < 0) {
 		/* no answer: there is no server that could be named, as in Postfix's log */
 		sending_fail(s, strcmp(cl->failure.dsn, "4.4.1") == 0 ? NULL : c, &cl->failure, false);
+		keep_fault(cl);
 		return -1;
 	}
 	buf_clear(&c->key);
@@ -199,6 +220,8 @@ client_job(struct client *cl, const struct agent_job *j, struct agent_reply *rep
 {
 	struct sending s;
 
+	buf_clear(&cl->fault);
+	buf_clear(&cl->said);
 	sending_init(&s, j);
 	refuse_addresses(cl, &s);
 	if (s.open > 0 && find_nexthop(cl, j) < 0)
@@ -215,5 +238,7 @@ client_job(struct client *cl, const struct agent_job *j, struct agent_reply *rep
 		else
 			agent_reply_add(reply, o->status, o->dsn, j->rcpt[i].addr, o->relay, o->delays, o->text);
 	}
+	if (cl->fault.len)
+		agent_reply_notice(reply, "protocol", cl->fault.data, cl->said.data);
 	sending_free(&s);
 }

@@ -21,6 +21,7 @@ struct client {
 	struct policy policy;
 	struct failure failure;
 	struct buf text;
+	struct buf fault, said;   /* the first server of the job that is worth a notice, and what was said */
 };
 /* 0, or -1 with err (a parameter is wrong). */
 int client_init(struct client *cl, struct config *c, struct buf *err);

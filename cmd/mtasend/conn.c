@@ -34,7 +34,15 @@ conn_free(struct conn *c)
 	buf_free(&c->key);
 	buf_free(&c->peer);
 	buf_free(&c->relay);
+	transcript_free(&c->said);
 	free(c->in);
+}
+
+void
+conn_said(struct conn *c, enum transcript_who who, const char *text, size_t n)
+{
+	if (c->recording)
+		transcript_add(&c->said, who, text, n);
 }
 
 void
@@ -165,6 +173,7 @@ conn_reply(struct conn *c, struct reply *r, int64_t deadline, void (*line)(struc
 		if (next_line(c, &text, &n, deadline) < 0)
 			break;
 		total += n;
+		conn_said(c, TRANSCRIPT_SERVER, text, n);
 		errno = EPROTO;
 		if (total > REPLY_MAX || smtp_reply_parse(&l, text, n, &err) < 0 || (r->code && r->code != l.code)) {
 			l.more = true;
@@ -184,6 +193,7 @@ conn_reply(struct conn *c, struct reply *r, int64_t deadline, void (*line)(struc
 			line(c, text + 4, n - 4);
 	}
 	if (l.more) {
+		c->fault = c->fault || errno == EPROTO;
 		c->broken = true;
 		r->code = 0;
 		return -1;

@@ -6,6 +6,7 @@
 #define MTASEND_CONN_H
 #include "base/buf.h"
 #include "mail/agent.h"
+#include "mail/transcript.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -40,6 +41,10 @@ struct conn {
 	int64_t connect_time, setup_time;     /* microseconds: till connected, till ready */
 	char *in;                 /* bytes read and not yet used */
 	size_t in_start, in_end;
+	/* for the postmaster (notify_classes): */
+	bool recording;           /* 'said' is kept: of the last connection, also when that is closed */
+	bool fault;               /* somebody has not kept to the protocol */
+	struct transcript said;
 };
 void conn_init(struct conn *c);
 void conn_free(struct conn *c);
@@ -50,6 +55,9 @@ bool conn_quiet(const struct conn *c);
 /* Notes one line of the reply to EHLO (without its code). */
 void conn_capability(struct conn *c, const char *line, size_t n);
 void conn_forget_capabilities(struct conn *c);
+
+/* A line for the transcript, where one is kept. What must not be seen in it is the caller's business. */
+void conn_said(struct conn *c, enum transcript_who who, const char *text, size_t n);
 
 struct reply {
 	int code;                 /* 0: none came */

@@ -60,6 +60,10 @@ take_line(char *line, size_t size, size_t count, void *arg)
 		return 0;
 	while (len > 0 && (line[len - 1] == '\n' || line[len - 1] == '\r'))
 		len--;
+	if (len > 4 && strncmp(line, "334 ", 4) == 0)
+		conn_said(d->c, TRANSCRIPT_SERVER, "334 (a challenge)", 17);
+	else
+		conn_said(d->c, TRANSCRIPT_SERVER, line, len);
 	if (first)
 		buf_clear(&d->last);
 	else
@@ -78,6 +82,31 @@ take_line(char *line, size_t size, size_t count, void *arg)
 		d->code = 0;
 	}
 	return n;
+}
+
+/* What libcurl sends, for the transcript. Of AUTH the mechanism is shown and nothing behind it: any other line is an answer
+ * to a challenge. */
+static int
+take_command(CURL *h, curl_infotype type, char *data, size_t n, void *arg)
+{
+	static const char *const shown[] = { "EHLO ", "HELO ", "STARTTLS", "AUTH " };
+	struct dialogue *d = arg;
+	size_t i = 0;
+
+	(void)h;
+	if (type != CURLINFO_HEADER_OUT)
+		return 0;
+	while (n > 0 && (data[n - 1] == '\n' || data[n - 1] == '\r'))
+		n--;
+	while (i < 4 && (n < strlen(shown[i]) || strncmp(data, shown[i], strlen(shown[i])) != 0))
+		i++;
+	if (i == 4)
+		conn_said(d->c, TRANSCRIPT_CLIENT, "(an answer, not shown)", 22);
+	else if (i == 3 && memchr(data + 5, ' ', n - 5))
+		conn_said(d->c, TRANSCRIPT_CLIENT, data, (size_t)((char *)memchr(data + 5, ' ', n - 5) - data));
+	else
+		conn_said(d->c, TRANSCRIPT_CLIENT, data, n);
+	return 0;
 }
 
 static ssize_t
@@ -257,11 +286,16 @@ set_rest(CURL *h, struct config *config, const struct policy *p, struct dialogue
 	curl_easy_setopt(h, CURLOPT_XFERINFODATA, d);
 	curl_easy_setopt(h, CURLOPT_HEADERFUNCTION, take_line);
 	curl_easy_setopt(h, CURLOPT_HEADERDATA, d);
+	if (d->c->recording) {
+		curl_easy_setopt(h, CURLOPT_VERBOSE, 1L);
+		curl_easy_setopt(h, CURLOPT_DEBUGFUNCTION, take_command);
+		curl_easy_setopt(h, CURLOPT_DEBUGDATA, d);
+	}
 }
 
 /* What went wrong, in Postfix's words. */
 static void
-explain(CURL *h, CURLcode rc, const struct conn *c, const struct dialogue *d, const char *detail, struct failure *f)
+explain(CURL *h, CURLcode rc, struct conn *c, const struct dialogue *d, const char *detail, struct failure *f)
 {
 	const char *step = d->greeted ? "performing the EHLO handshake" : "receiving the initial server greeting";
 	bool late = rc == CURLE_OPERATION_TIMEDOUT || rc == CURLE_ABORTED_BY_CALLBACK;
@@ -292,6 +326,8 @@ explain(CURL *h, CURLcode rc, const struct conn *c, const struct dialogue *d, co
 		failure_set(f, "4.4.2", "lost connection with %s while %s", c->peer.data, step);
 	else
 		failure_set(f, "4.5.0", "%s while %s: %s", c->peer.data, step, detail);
+	c->fault = strcmp(f->dsn, "4.5.0") == 0;
+	conn_said(c, TRANSCRIPT_NOTE, f->text.data, f->text.len);
 }
 
 static int
@@ -339,6 +375,7 @@ attempt(struct conn *c, struct config *config, const struct target *t, const str
 	rc = curl_easy_perform(h);
 	curl_easy_setopt(h, CURLOPT_ERRORBUFFER, NULL);
 	curl_easy_setopt(h, CURLOPT_NOPROGRESS, 1L);
+	curl_easy_setopt(h, CURLOPT_VERBOSE, 0L);
 	curl_easy_setopt(h, CURLOPT_HEADERFUNCTION, NULL);
 	curl_easy_setopt(h, CURLOPT_HEADERDATA, NULL);
 	if (rc == CURLE_OK && ready(c, h, began) < 0)
@@ -363,7 +400,8 @@ connect_smtp(struct conn *c, struct config *config, const struct target *t, cons
 	buf_clear(&c->relay);
 	buf_addf(&c->peer, "%s[%s]", t->name, t->ip);
 	buf_addf(&c->relay, "%s[%s]:%u", t->name, t->ip, n->port);
-	c->lmtp = false;
+	c->lmtp = c->fault = false;
+	transcript_clear(&c->said);
 	rc = attempt(c, config, t, n, p, f);
 	if (rc == CURLE_SSL_CONNECT_ERROR && p->level == LEVEL_MAY) {
 		/* opportunistic: no encryption rather than no mail; but then no password either */

@@ -108,6 +108,7 @@ greet(struct conn *c, const char *name, int64_t deadline, struct failure *f)
 		step = "performing the LHLO handshake";
 		buf_addf(&lhlo, "LHLO %s\r\n", name);
 		conn_forget_capabilities(c);
+		conn_said(c, TRANSCRIPT_CLIENT, lhlo.data, lhlo.len - 2);
 		rc = conn_send(c, lhlo.data, lhlo.len, deadline);
 		if (rc == 0)
 			rc = conn_reply(c, &r, deadline, conn_capability);
@@ -151,7 +152,8 @@ connect_lmtp(struct conn *c, struct config *config, const struct target *t, cons
 	c->handle = io;
 	c->fd = fd;
 	c->lmtp = true;
-	c->broken = c->reset = false;
+	c->broken = c->reset = c->fault = false;
+	transcript_clear(&c->said);
 	c->connect_time = clock_mono() - began;
 	if (greet(c, config_str(config, "lmtp_lhlo_name"), clock_deadline(config_time(config, "smtp_helo_timeout")), f) < 0) {
 		conn_close(c);

@@ -82,6 +82,9 @@ failure_from_reply(struct transaction *t, const char *command)
 	struct reply *r = &t->reply;
 	char dsn[12];
 
+	/* not a refusal but a sign that one of us does not know the protocol (RFC 5321 4.2.1: x0z is about syntax) */
+	if (r->code < 400 || r->code / 10 == 50)
+		t->conn->fault = true;
 	memcpy(dsn, r->dsn, sizeof dsn);
 	if (r->code / 100 == 3)
 		memcpy(dsn, "4.5.0", 6);
@@ -109,6 +112,7 @@ lost(struct transaction *t, const char *doing)
 		failure_set(&t->failure, "4.5.0", "host %s sent something that is no reply while %s%s", peer, doing, again);
 	else
 		failure_set(&t->failure, "4.4.2", "lost connection with %s while %s%s", peer, doing, again);
+	conn_said(t->conn, TRANSCRIPT_NOTE, t->failure.text.data, t->failure.text.len);
 }
 
 static const char *const step_names[] = { "RSET", "MAIL FROM", "RCPT TO", "DATA" };
@@ -129,6 +133,7 @@ static void
 append(struct transaction *t, enum step step, size_t rcpt)
 {
 	const struct agent_job *j = t->sending->job;
+	size_t start = t->out.len;
 
 	if (step == STEP_RSET)
 		buf_adds(&t->out, "RSET\r\n");
@@ -138,6 +143,8 @@ append(struct transaction *t, enum step step, size_t rcpt)
 		command_rcpt(&t->out, t->conn, &j->rcpt[t->index[rcpt]]);
 	else
 		buf_adds(&t->out, "DATA\r\n");
+	if (t->out.len >= start + 2)
+		conn_said(t->conn, TRANSCRIPT_CLIENT, t->out.data + start, t->out.len - start - 2);
 }
 
 static int64_t
@@ -289,8 +296,10 @@ take_end(struct transaction *t)
 static void
 data(struct transaction *t)
 {
+	static const char content[] = "(a message, not shown)";
 	bool local;
 
+	conn_said(t->conn, TRANSCRIPT_CLIENT, t->good ? content : ".", t->good ? sizeof content - 1 : 1);
 	if (t->good == 0) {
 		/* RFC 2920 3.1: the server waits for a message that is for nobody */
 		if (conn_send(t->conn, ".\r\n", 3, clock_deadline(t->timeouts.data_xfer)) == 0)

@@ -13,7 +13,6 @@
 
 #include <ctype.h>
 #include <errno.h>
-#include <inttypes.h>
 #include <string.h>
 #include <strings.h>
 
@@ -213,9 +212,7 @@ compose(struct session *s, unsigned classes, uint64_t left_out, struct buf *out)
 	explain(out, classes);
 	buf_adds(out, "\nWhat was said (C: the client, S: this server; passwords and the content of\nmessages are not shown):\n\n");
 	transcript_format(&s->record.said, out);
-	if (left_out)
-		buf_addf(out, "\nSince the last notice of this kind, %" PRIu64 " more sessions with such errors were\nnot reported, "
-		    "for notices are limited.\n", left_out);
+	notice_left_out(left_out, out);
 	buf_adds(out, "\nThe log has more.\n");
 }
 

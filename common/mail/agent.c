@@ -482,6 +482,37 @@ agent_reply_sent(struct agent_reply *r, const char *action, const char *dsn, con
 	return add(r, AGENT_SENT, dsn, addr, relay, delays, action, text);
 }
 
+/* 0, or -1: no room in the packet. */
+static int
+add_notice(struct buf *out, const char *class, const char *about, const char *said)
+{
+	size_t start = out->len, n;
+
+	buf_addf(out, "notice %s ", class);
+	add_clean(out, about, AGENT_TEXT, '?');
+	buf_addc(out, '\n');
+	for (; *said; said += n + (said[n] == '\n')) {
+		n = strcspn(said, "\n");
+		buf_adds(out, "said ");
+		buf_add(out, said, n);
+		buf_addc(out, '\n');
+	}
+	if (!out->full)
+		return 0;
+	buf_truncate(out, start);
+	out->full = false;
+	return -1;
+}
+
+void
+agent_reply_notice(struct agent_reply *r, const char *class, const char *about, const char *said)
+{
+	if (r->sock < 0 || add_notice(&r->packet, class, about, said) == 0)
+		return;
+	send_packet(r);
+	(void)add_notice(&r->packet, class, about, said);
+}
+
 int
 agent_reply_done(struct agent_reply *r)
 {

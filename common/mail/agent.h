@@ -21,7 +21,15 @@
  * "relay=", "delays=c/s/t" (connection, setup, transmission seconds) and "action=" are optional and come first in the text, in
  * this order. action= says what "sent" means to a sender who asked to be told (RFC 3461 5.2): "delivered" (so it is without
  * action=), "relayed" to where no report can be hoped for, "expanded" into several addresses, or "passed" on together with
- * the sender's request: the next server reports. One job at a time on a connection. A packet is at most AGENT_PACKET bytes:
+ * the sender's request: the next server reports. Before done there may
+ * be a notice for the postmaster, in one packet with the lines of what was said; class is a word of notify_classes, the address
+ * that of the server:
+ *
+ *   notice protocol mx.example.org[192.0.2.1]:25
+ *   said C: MAIL FROM:<alice@example.com>
+ *   said S: 500 5.5.2 what?
+ *
+ * One job at a time on a connection. A packet is at most AGENT_PACKET bytes:
  * mtaqmgr gives no job that is larger. */
 #ifndef MAIL_AGENT_H
 #define MAIL_AGENT_H
@@ -84,6 +92,9 @@ void agent_reply_init(struct agent_reply *r, int sock);              /* sock -1:
 int agent_reply_add(struct agent_reply *r, enum agent_status status, const char *dsn, const char *addr, const char *relay, const char *delays, const char *text);
 /* The same for one that is sent, with its action. */
 int agent_reply_sent(struct agent_reply *r, const char *action, const char *dsn, const char *addr, const char *relay, const char *delays, const char *text);
+/* A notice; said: lines of text. A resident agent's only: who runs one by hand sees what happens. Nothing becomes of one that does not
+ * fit a packet. */
+void agent_reply_notice(struct agent_reply *r, const char *class, const char *about, const char *said);
 /* Ends the job; returns the exit status of the one-shot form (sysexits): 0 all sent, EX_TEMPFAIL when any is deferred or the
  * results could not be written, EX_NOUSER when all that failed are unknown (5.1.1), EX_UNAVAILABLE. r is ready for the next job. */
 int agent_reply_done(struct agent_reply *r);

@@ -167,3 +167,11 @@ notice_budget(struct queue *q, const char *name, uint64_t *left_out)
 	errno = saved;
 	return r;
 }
+
+void
+notice_left_out(uint64_t left_out, struct buf *out)
+{
+	if (left_out)
+		buf_addf(out, "\nSince the last notice of this kind, %" PRIu64 " more sessions with such errors were\nnot reported, "
+		    "for notices are limited.\n", left_out);
+}

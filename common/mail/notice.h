@@ -34,4 +34,6 @@ bool notice_sender(struct config *c, const char *addr);
 #define NOTICE_BURST 5
 #define NOTICE_EVERY 600
 int notice_budget(struct queue *q, const char *name, uint64_t *left_out);
+/* Appends what a notice says of those that were left out; nothing when there were none. */
+void notice_left_out(uint64_t left_out, struct buf *out);
 #endif

@@ -180,6 +180,25 @@ test_socket(void)
 	agent_reply_add(&reply, AGENT_BOUNCED, "5.2.1", "a@b", NULL, NULL, "x");
 	agent_reply_add(&reply, AGENT_DEFERRED, "4.2.1", "a@b", NULL, NULL, "x");
 	is_num(agent_reply_done(&reply), EX_TEMPFAIL, "exit status: any deferred counts first");
+	n = recv(pair[0], big, AGENT_PACKET, 0);
+	agent_reply_add(&reply, AGENT_SENT, "2.0.0", "a@b", NULL, NULL, "x");
+	agent_reply_notice(&reply, "protocol", "mx\x1b[192.0.2.1]:25", "C: MAIL\nS: 500 what\n");
+	agent_reply_done(&reply);
+	n = recv(pair[0], big, AGENT_PACKET - 1, 0);
+	big[n > 0 ? n : 0] = '\0';
+	is(big, "sent 2.0.0 <a@b> x\nnotice protocol mx?[192.0.2.1]:25\nsaid C: MAIL\nsaid S: 500 what\ndone\n", "a notice with what was said");
+	memset(big, 'x', AGENT_PACKET - 100);
+	big[AGENT_PACKET - 100] = '\0';
+	agent_reply_add(&reply, AGENT_SENT, "2.0.0", "a@b", NULL, NULL, "a text that takes some room in the packet already: together they do not fit, and so this one goes first");
+	agent_reply_notice(&reply, "protocol", "mx", big);
+	agent_reply_done(&reply);
+	ok(recv(pair[0], big, AGENT_PACKET, 0) < 200 && (n = recv(pair[0], big, AGENT_PACKET, 0)) > AGENT_PACKET - 200 && memcmp(big, "notice ", 7) == 0,
+	    "a long one has a packet of its own");
+	memset(big, 'x', AGENT_PACKET);
+	big[AGENT_PACKET - 1] = '\0';
+	agent_reply_notice(&reply, "protocol", "mx", big);
+	is_num(agent_reply_done(&reply), EX_OK, "one that is too long harms nothing");
+	is_num(recv(pair[0], big, AGENT_PACKET, 0), 5, "the job is done without it");
 	close(pair[0]);
 	agent_reply_add(&reply, AGENT_SENT, "2.0.0", "a@b", NULL, NULL, "x");
 	is_num(agent_reply_done(&reply), EX_TEMPFAIL, "results that could not be told are temporary failures");
