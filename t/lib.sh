@@ -140,9 +140,9 @@ mail_config() {
 mail_start() {
 	lib_d=${1:-$DIR}
 	lib_services=
-	for lib_s in $(sed -n 's/^services *= *//p' "$lib_d/main.cf" | tr ',' ' ' | grep . || echo qmgr auth submit showq smtp submission submissions pop3 pop3s); do
+	for lib_s in $(sed -n 's/^services *= *//p' "$lib_d/main.cf" | tr ',' ' ' | grep . || echo qmgr pickup auth submit showq smtp submission submissions pop3 pop3s); do
 		case $lib_s in
-		qmgr) lib_p=mtaqmgr ;; showq) lib_p=mtaqueue ;; auth) lib_p=mtaauth ;; pop3*) lib_p=mtapop ;; submit|smtp|submission*) lib_p=mtasmtp ;; *) lib_p=mta ;;
+		qmgr) lib_p=mtaqmgr ;; pickup|showq) lib_p=mtaqueue ;; auth) lib_p=mtaauth ;; pop3*) lib_p=mtapop ;; submit|smtp|submission*) lib_p=mtasmtp ;; *) lib_p=mta ;;
 		esac
 		[ -x "$B/$lib_p" ] && lib_services="$lib_services $lib_s"
 	done

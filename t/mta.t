@@ -172,7 +172,7 @@ fi
 # --- the whole system ---
 if have_program mtasmtp mtaqmgr mtaauth mtapop mtadeliver mtaqueue; then
 	mail_system
-	is "$(mta -C "$DIR" status | grep -c ' running ')" 9 "the whole system starts: nine services"
+	is "$(mta -C "$DIR" status | grep -c ' running ')" 10 "the whole system starts: ten services"
 	unlike "$(cat "$LOG")" "connect from|warning" "without a warning, and without a connection to itself"
 	mta -C "$DIR" flush; is $? 0 "flush"
 	mail_stop; is $? 0 "and stops"

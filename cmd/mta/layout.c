@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: ISC
  * Copyright (c) 2026 The mtakit authors */
 /* The directories that a system needs: see mta.h. The top of the queue, pid/ and public/ belong to whoever starts the
- * system (root, so that nobody else can put a pid file there); all else to mail_owner. */
+ * system (root, so that nobody else can put a pid file there); all else to mail_owner. maildrop/ is for all users: they may put files
+ * down, which get its group (set-group-ID), so that mail_owner can read them and other users cannot; they may not list it, nor (sticky)
+ * take away the files of others. */
 #include "mta.h"
 
 #include "mail/queue.h"
@@ -43,6 +45,7 @@ check_dir(struct layout *l, const char *path, mode_t mode, bool owned)
 {
 	uid_t uid = owned ? l->uid : geteuid();
 	gid_t gid = owned ? l->gid : getegid();
+	mode_t mask = mode & 07000 ? 07777 : 0777;
 	struct stat st;
 	int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 
@@ -57,12 +60,12 @@ check_dir(struct layout *l, const char *path, mode_t mode, bool owned)
 	if (fd < 0 || fstat(fd, &st) < 0) {
 		say(l, "error: directory %s: %s", path, strerror(errno));
 		l->errors++;
-	} else if (st.st_uid != uid || (st.st_mode & 0777) != mode) {
+	} else if (st.st_uid != uid || (st.st_mode & mask) != mode || (mode & S_ISGID && st.st_gid != gid)) {
 		if (l->fix && fchown(fd, uid, gid) == 0 && fchmod(fd, mode) == 0) {
 			say(l, "put right the owner and mode of %s", path);
 		} else {
-			say(l, "error: %s belongs to user %u with mode %o, and must belong to user %u with mode %o", path,
-			    (unsigned)st.st_uid, (unsigned)st.st_mode & 0777, (unsigned)uid, (unsigned)mode);
+			say(l, "error: %s belongs to user %u, group %u with mode %o, and must belong to user %u, group %u with mode %o", path,
+			    (unsigned)st.st_uid, (unsigned)st.st_gid, (unsigned)(st.st_mode & mask), (unsigned)uid, (unsigned)gid, (unsigned)mode);
 			l->errors++;
 		}
 	}
@@ -156,7 +159,7 @@ layout_check(struct config *c, bool fix, void (*warn)(const char *))
 	static const struct { const char *name; mode_t mode; bool owned; } dirs[] = {
 		{ "", 0755, false }, { "/incoming", 0700, true }, { "/active", 0700, true }, { "/deferred", 0700, true },
 		{ "/hold", 0700, true }, { "/corrupt", 0700, true }, { "/defer", 0700, true }, { "/tmp", 0700, true },
-		{ "/trash", 0700, true }, { "/state", 0755, true },
+		{ "/trash", 0700, true }, { "/state", 0755, true }, { "/maildrop", 03733, true },
 		{ "/pid", 0755, false }, { "/public", 0755, false }, { "/private", 0700, true },
 	};
 	struct layout l = { .c = c, .fix = fix, .warn = warn };

@@ -13,7 +13,7 @@ static const char *const unread[] = { /* sorted */
 	"allow_min_user", "allow_percent_hack", "allow_untrusted_routing", "always_bcc", "anvil_rate_time_unit",
 	"append_at_myorigin", "append_dot_mydomain", "auth_anonymous_username", "auth_cache_size",
 	"auth_cache_ttl", "auth_debug", "auth_debug_passwords", "auth_master_user_separator",
-	"authorized_submit_users", "body_checks",
+	"body_checks",
 	"body_checks_size_limit", "canonical_classes", "canonical_maps", "command_execution_directory",
 	"confirm_delay_cleared", "content_filter", "daemon_timeout", "debug_peer_level", "debug_peer_list",
 	"default_database_type", "default_rbl_reply", "default_verp_delimiters", "defer_code",

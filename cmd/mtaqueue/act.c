@@ -66,6 +66,19 @@ give_up(const struct action *a, struct item *it)
 	return -1;
 }
 
+/* Where it goes. A file that a user put into maildrop/ is not for the queue manager: it goes back there, to be looked at as any. */
+static enum queue_name
+destination(const struct action *a, const struct item *it)
+{
+	const struct queue *q = &it->app->queue;
+	struct stat st;
+
+	if (a->to != QUEUE_TRASH && (it->where == QUEUE_TRASH || it->where == QUEUE_CORRUPT) && q->fd[QUEUE_MAILDROP] >= 0 &&
+	    fstatat(q->fd[it->where], it->id, &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_uid != q->owner)
+		return QUEUE_MAILDROP;
+	return a->to;
+}
+
 static int
 perform(struct action *a, struct item *it)
 {
@@ -77,7 +90,7 @@ perform(struct action *a, struct item *it)
 		return queue_remove(q, it->where, it->id);
 	if (a->forget && flag(it, false) < 0 && errno == ENOENT)
 		return -1;
-	if (queue_move(q, it->where, a->to, it->id) < 0)
+	if (queue_move(q, it->where, destination(a, it), it->id) < 0)
 		return -1;
 	if (a->forget)
 		queue_defer_remove(q, it->id);
@@ -246,7 +259,7 @@ int
 verb_delete(struct app *app, int argc, char **argv)
 {
 	struct action a = { .did = "deleted", .would = "would delete", .to = QUEUE_TRASH,
-		.from = BIT(QUEUE_INCOMING) | BIT(QUEUE_ACTIVE) | BIT(QUEUE_DEFERRED) | BIT(QUEUE_HOLD) | BIT(QUEUE_CORRUPT) };
+		.from = BIT(QUEUE_INCOMING) | BIT(QUEUE_ACTIVE) | BIT(QUEUE_DEFERRED) | BIT(QUEUE_HOLD) | BIT(QUEUE_CORRUPT) | BIT(QUEUE_MAILDROP) };
 
 	struct buf err = BUF_INIT(4096);
 

@@ -1,16 +1,19 @@
 /* SPDX-License-Identifier: ISC
  * Copyright (c) 2026 The mtakit authors */
-/* mtaqueue add: puts a message from standard input into the queue as it is. It is durable when its ID is printed. */
+/* mtaqueue add: puts a message from standard input into the queue as it is; into maildrop/, when the caller may not write the
+ * queue. It is durable when its ID is printed. */
 #include "mtaqueue.h"
 
 #include "mail/compose.h"
 #include "mail/dupfilter.h"
 #include "mail/log.h"
+#include "mail/submitters.h"
 
 #include "base/mem.h"
 #include "base/msg.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -24,6 +27,8 @@
 
 struct adding {
 	struct app *app;
+	struct queue *queue;      /* the app's, or drop */
+	struct queue drop;
 	struct queue_envelope e;
 	struct dupfilter named;
 	const char *origin;
@@ -166,8 +171,8 @@ check_space(struct adding *a)
 	int64_t least = config_size(a->app->config, "queue_minfree");
 	struct statvfs fs;
 
-	if (least > 0 && fstatvfs(a->app->queue.top, &fs) == 0 && (int64_t)(fs.f_bavail * fs.f_frsize) < least)
-		msg_die(EX_TEMPFAIL, "%s: less than queue_minfree (%" PRId64 " bytes) is free", a->app->queue.dir, least);
+	if (least > 0 && fstatvfs(a->queue->top, &fs) == 0 && (int64_t)(fs.f_bavail * fs.f_frsize) < least)
+		msg_die(EX_TEMPFAIL, "%s: less than queue_minfree (%" PRId64 " bytes) is free", a->queue->dir, least);
 }
 
 static void
@@ -195,7 +200,7 @@ begin(struct adding *a)
 	if (eight_bit(a->data, a->n) || (a->compose && eight_bit(compose_header(a->compose)->data, compose_header(a->compose)->len)))
 		a->e.opt = mem_strdup("body=8BITMIME");
 	check_space(a);
-	a->w = queue_write_begin(&a->app->queue, &a->e, &a->err);
+	a->w = queue_write_begin(a->queue, &a->e, &a->err);
 	if (!a->w)
 		msg_die(errno == EINVAL ? EX_DATAERR : errno == EACCES ? EX_NOPERM : EX_TEMPFAIL, "%s", a->err.data);
 }
@@ -204,16 +209,40 @@ begin(struct adding *a)
 static void
 commit(struct adding *a, char id[QUEUE_ID_MAX + 1])
 {
-	log_open_command(a->app->config, "pickup");
-	log_info("%s: uid=%ju from=<%s>", a->e.id, (uintmax_t)getuid(), a->e.sender);
-	if (queue_write_commit(&a->w, a->hold ? QUEUE_HOLD : QUEUE_INCOMING, id, &a->err) < 0) {
+	bool drop = a->queue == &a->drop;
+
+	if (!drop) { /* that is logged by pickup */
+		log_open_command(a->app->config, "pickup");
+		log_info("%s: uid=%ju from=<%s>", a->e.id, (uintmax_t)getuid(), a->e.sender);
+	}
+	if (queue_write_commit(&a->w, drop ? QUEUE_MAILDROP : a->hold ? QUEUE_HOLD : QUEUE_INCOMING, id, &a->err) < 0) {
 		int saved = errno;
 
-		log_warn("%s: not queued: %s", a->e.id, a->err.data);
+		if (!drop)
+			log_warn("%s: not queued: %s", a->e.id, a->err.data);
 		msg_die(saved == EACCES ? EX_NOPERM : EX_TEMPFAIL, "%s", a->err.data);
 	}
-	if (strcmp(id, a->e.id) != 0) /* its name was taken: a clock was set back */
+	if (!drop && strcmp(id, a->e.id) != 0) /* its name was taken: a clock was set back */
 		log_info("%s: renamed to %s", a->e.id, id);
+}
+
+/* The queue, where the caller may write it; else maildrop/, if there is one. Asked beforehand: the message is read only once. */
+static void
+choose_queue(struct adding *a)
+{
+	struct submitters *s;
+
+	a->queue = &a->app->queue;
+	if (faccessat(a->queue->fd[QUEUE_INCOMING], ".", W_OK | X_OK, AT_EACCESS) == 0 || errno != EACCES || a->hold)
+		return;
+	s = submitters_open(a->app->config, &a->err);
+	if (s && submitters_allow(s, getuid(), &a->err) == 0)
+		msg_die(EX_NOPERM, "%s", a->err.data);
+	submitters_close(&s);
+	buf_clear(&a->err);
+	if (queue_drop_open(&a->drop, a->app->queue.dir, &a->err) == 0)
+		a->queue = &a->drop;
+	buf_clear(&a->err);
 }
 
 int
@@ -228,6 +257,7 @@ verb_add(struct app *app, int argc, char **argv)
 	dupfilter_init(&a->named, (size_t)config_int(app->config, "duplicate_filter_limit"));
 	a->origin = config_str(app->config, "myorigin");
 	arguments(a, argc, argv);
+	choose_queue(a);
 	if (a->from_header)
 		read_header(a);
 	else
@@ -244,6 +274,8 @@ verb_add(struct app *app, int argc, char **argv)
 		msg_warn("write to standard output: %s", strerror(errno));
 		clearerr(stdout);
 	}
+	if (a->queue == &a->drop)
+		queue_close(&a->drop);
 	compose_free(&a->compose);
 	queue_envelope_free(&a->e);
 	dupfilter_free(&a->named);

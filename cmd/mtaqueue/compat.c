@@ -113,7 +113,7 @@ static const struct operation {
 	const char *total;
 } operations[] = {
 	{ 'd', { .postsuper = "removed", .to = QUEUE_TRASH, .now = true,
-	    .from = BIT(QUEUE_INCOMING) | BIT(QUEUE_ACTIVE) | BIT(QUEUE_DEFERRED) | BIT(QUEUE_HOLD) | BIT(QUEUE_CORRUPT) }, "Deleted" },
+	    .from = BIT(QUEUE_INCOMING) | BIT(QUEUE_ACTIVE) | BIT(QUEUE_DEFERRED) | BIT(QUEUE_HOLD) | BIT(QUEUE_CORRUPT) | BIT(QUEUE_MAILDROP) }, "Deleted" },
 	{ 'e', { .postsuper = "expired", .to = QUEUE_INCOMING, .expire = true,
 	    .from = BIT(QUEUE_INCOMING) | BIT(QUEUE_ACTIVE) | BIT(QUEUE_DEFERRED) | BIT(QUEUE_HOLD) }, "Force-expired" },
 	{ 'f', { .postsuper = "expired", .to = QUEUE_INCOMING, .expire = true, .release = true,
@@ -187,7 +187,7 @@ check_structure(struct app *app)
 
 	for (int i = 0; i < QUEUE_NAMES; i++) {
 		snprintf(path, sizeof path, "%s", queue_names[i]);
-		if (i == QUEUE_TRASH)
+		if (i == QUEUE_TRASH || app->queue.fd[i] < 0)
 			continue;
 		if (fstatat(app->queue.top, path, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISDIR(st.st_mode) || st.st_uid != app->queue.owner) {
 			msg_warn("%s/%s is not a directory of the queue's owner", app->queue.dir, path);

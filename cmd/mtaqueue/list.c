@@ -120,7 +120,7 @@ verb_list(struct app *app, int argc, char **argv)
 	if (l.mailq || l.json)
 		l.form = !l.json ? MAILQ : l.mailq ? MAILQ_JSON : JSON;
 	if (l.mailq && !s.queues) /* what Postfix lists */
-		s.queues = 1u << QUEUE_INCOMING | 1u << QUEUE_ACTIVE | 1u << QUEUE_DEFERRED | 1u << QUEUE_HOLD;
+		s.queues = 1u << QUEUE_INCOMING | 1u << QUEUE_ACTIVE | 1u << QUEUE_DEFERRED | 1u << QUEUE_HOLD | 1u << QUEUE_MAILDROP;
 	everything = select_everything(&s) || l.mailq;
 	l.now = s.now;
 	status = select_run(&s, print, &l);

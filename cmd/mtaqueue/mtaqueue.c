@@ -21,6 +21,7 @@
 
 static const struct verb verbs[] = {
 	{ "add", verb_add, "[-t] [-f sender] [--hold] [sender] recipient ... < message", false, OWN },
+	{ "pickup", verb_pickup, "[-b]", false, OWN },
 	{ "list", verb_list, "[-jv] [--format text | --mailq] [selection]", false, VIEW },
 	{ "show", verb_show, "[-j] [--body | --raw | --envelope | --message] selection", false, OWN },
 	{ "stat", verb_stat, "[-j | --prometheus] [--by key] [--top number] [selection]", false, VIEW },

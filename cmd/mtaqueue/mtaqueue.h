@@ -35,6 +35,7 @@ struct verb {
 const struct verb *verb_find(const char *name);
 
 int verb_add(struct app *app, int argc, char **argv);
+int verb_pickup(struct app *app, int argc, char **argv);
 int verb_list(struct app *app, int argc, char **argv);
 int verb_show(struct app *app, int argc, char **argv);
 int verb_stat(struct app *app, int argc, char **argv);

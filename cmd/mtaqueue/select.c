@@ -61,7 +61,7 @@ add_queues(struct selection *s, const char *names)
 		while (i < QUEUE_NAMES && strcmp(w, queue_names[i]) != 0)
 			i++;
 		if (i == QUEUE_NAMES && strcmp(w, "all") != 0)
-			usage(s->app, "no queue \"%s\": incoming, active, deferred, hold, corrupt, trash or all", w);
+			usage(s->app, "no queue \"%s\": incoming, active, deferred, hold, corrupt, trash, maildrop or all", w);
 		s->queues |= i < QUEUE_NAMES ? 1u << i : (1u << QUEUE_NAMES) - 1;
 	}
 	free(copy);

@@ -51,7 +51,10 @@ option(void *arg, int letter, char *value)
 static const char *
 meaning(enum queue_name where, uint32_t mask)
 {
-	static const char *const came[QUEUE_NAMES] = { "arrived", "active", "deferred", "held", "corrupt", "deleted" };
+	static const char *const came[QUEUE_NAMES] = { "arrived", "active", "deferred", "held", "corrupt", "deleted", "dropped" };
+
+	if (where == QUEUE_MAILDROP) /* what pickup does next is told as an arrival */
+		return mask & IN_CREATE ? came[where] : NULL;
 
 	if (mask & (IN_CREATE | IN_MOVED_TO))
 		return came[where];

@@ -10,6 +10,7 @@
 
 #include "mail/log.h"
 #include "mail/notice.h"
+#include "mail/submitters.h"
 
 #include "base/clock.h"
 #include "base/mem.h"
@@ -96,6 +97,23 @@ message_allowed(struct session *s, const struct esmtp_mail *m)
 	return true;
 }
 
+/* authorized_submit_users, for users of this host: the kernel says who they are. Replies. */
+static bool
+may_submit(struct session *s)
+{
+	struct buf why = BUF_INIT(4096);
+	int r = s->local ? submitters_allow(s->set->submitters, s->uid, &why) : 1;
+
+	if (r == 0)
+		reply_reject(s, NULL, 550, "5.7.1", "%s", why.data);
+	else if (r < 0) {
+		log_warn("%s", why.data);
+		reply_trouble(s, 451, "4.3.0", "Temporary lookup failure");
+	}
+	buf_free(&why);
+	return r > 0;
+}
+
 void
 command_mail(struct session *s, const struct smtp_command *c)
 {
@@ -122,7 +140,7 @@ command_mail(struct session *s, const struct smtp_command *c)
 		reply(s, e.code, e.dsn, "%s", e.text);
 		return;
 	}
-	if (!message_allowed(s, &m))
+	if (!message_allowed(s, &m) || !may_submit(s))
 		return;
 	buf_clear(&s->tx.sender);
 	buf_add(&s->tx.sender, s->addr_text.data, s->addr_text.len);

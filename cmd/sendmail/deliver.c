@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: ISC
  * Copyright (c) 2026 The mtakit authors */
-/* Two ways into the mail system: the local submission socket, where the server knows who we are; and, when nobody
- * answers there, the queue itself, if the caller may write it. */
+/* Three ways into the mail system: the local submission socket, where the server knows who we are; when nobody answers
+ * there, the queue itself, if the caller may write it; and else its directory maildrop/, where anybody may put a file down
+ * and nobody but the queue's owner can find it. */
 #include "sendmail.h"
 
 #include "mail/compose.h"
@@ -171,10 +172,37 @@ check_space(struct job *j, struct queue *q)
 		msg_die(EX_TEMPFAIL, "%s: less than queue_minfree (%" PRId64 " bytes) is free", q->dir, least);
 }
 
+/* What pickup adds to a message from maildrop/. */
+static void
+put_received(struct job *j, const struct queue_envelope *e, struct queue_writer *w)
+{
+	struct buf received = BUF_INIT(8192);
+
+	buf_addf(&received, "Received: by %s (%s, from userid %ju)\n\tid %s; ", config_str(j->config, "myhostname"),
+	    config_str(j->config, "mail_name"), (uintmax_t)getuid(), e->id);
+	date_format(e->time / 1000000, &received);
+	buf_addc(&received, '\n');
+	queue_write(w, received.data, received.len);
+	buf_free(&received);
+}
+
+/* In maildrop/ it is not logged: the users who come here cannot all write the log, and what has a queue ID is logged by pickup. */
+static void
+tell(struct job *j, struct input *in, const struct queue *q, const char *id)
+{
+	if (!q->drop) {
+		log_open_command(j->config, "pickup");
+		log_info("%s: uid=%ju from=<%s>", id, (uintmax_t)getuid(), j->sender);
+		log_component("cleanup");
+		log_info("%s: message-id=%s", id, compose_message_id(in->compose));
+	}
+	if (j->verbose)
+		msg_warn(q->drop ? "waits in maildrop as %s: the mail system is down" : "queued as %s", id);
+}
+
 static int
 write_queue_file(struct job *j, struct input *in, struct queue *q, struct buf *err)
 {
-	struct buf received = BUF_INIT(8192);
 	char id[QUEUE_ID_MAX + 1];
 	struct queue_envelope e;
 	struct queue_writer *w;
@@ -183,37 +211,28 @@ write_queue_file(struct job *j, struct input *in, struct queue *q, struct buf *e
 	envelope(j, in, &e);
 	w = queue_write_begin(q, &e, err);
 	if (w) {
-		buf_addf(&received, "Received: by %s (%s, from userid %ju)\n\tid %s; ", config_str(j->config, "myhostname"),
-		    config_str(j->config, "mail_name"), (uintmax_t)getuid(), e.id);
-		date_format(e.time / 1000000, &received);
-		buf_addc(&received, '\n');
-		queue_write(w, received.data, received.len);
+		if (!q->drop)
+			put_received(j, &e, w);
 		input_each(in, to_queue, w); /* a failure shows at the commit */
-		r = queue_write_commit(&w, QUEUE_INCOMING, id, err);
-		buf_free(&received);
+		r = queue_write_commit(&w, q->drop ? QUEUE_MAILDROP : QUEUE_INCOMING, id, err);
 	}
 	saved = errno;
-	if (r == 0) {
-		log_open_command(j->config, "pickup");
-		log_info("%s: uid=%ju from=<%s>", id, (uintmax_t)getuid(), j->sender);
-		log_component("cleanup");
-		log_info("%s: message-id=%s", id, compose_message_id(in->compose));
-		if (j->verbose)
-			msg_warn("queued as %s", id);
-	}
+	if (r == 0)
+		tell(j, in, q, id);
 	queue_envelope_free(&e);
 	errno = saved;
 	return r;
 }
 
-/* 0, a status with a message printed, or -1 with err: the caller may not write the queue. */
+/* 0, a status with a message printed, or -1 with err: the caller may not write there. */
 static int
-by_queue(struct job *j, struct input *in, struct buf *err)
+by_queue(struct job *j, struct input *in, bool drop, struct buf *err)
 {
+	const char *dir = config_str(j->config, "queue_directory");
 	struct queue q;
 	int r, saved;
 
-	if (queue_open(&q, config_str(j->config, "queue_directory"), false, err) < 0)
+	if ((drop ? queue_drop_open(&q, dir, err) : queue_open(&q, dir, false, err)) < 0)
 		return -1;
 	check_space(j, &q);
 	r = write_queue_file(j, in, &q, err);
@@ -229,16 +248,19 @@ by_queue(struct job *j, struct input *in, struct buf *err)
 int
 deliver(struct job *j, struct input *in)
 {
-	struct buf no_socket = BUF_INIT(8192), no_queue = BUF_INIT(8192);
+	struct buf no_socket = BUF_INIT(8192), no_queue = BUF_INIT(8192), no_drop = BUF_INIT(8192);
 	int status = by_socket(j, in, &no_socket);
 
 	if (status == -1)
-		status = by_queue(j, in, &no_queue);
+		status = by_queue(j, in, false, &no_queue);
+	if (status == -1)
+		status = by_queue(j, in, true, &no_drop);
 	if (status == -1) {
-		msg_warn("the mail system cannot be reached; try again later (%s; %s)", no_socket.data, no_queue.data);
+		msg_warn("the mail system cannot be reached; try again later (%s; %s; %s)", no_socket.data, no_queue.data, no_drop.data);
 		status = EX_TEMPFAIL;
 	}
 	buf_free(&no_socket);
 	buf_free(&no_queue);
+	buf_free(&no_drop);
 	return status;
 }

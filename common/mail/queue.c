@@ -17,7 +17,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-const char *const queue_names[QUEUE_NAMES] = { "incoming", "active", "deferred", "hold", "corrupt", "trash" };
+const char *const queue_names[QUEUE_NAMES] = { "incoming", "active", "deferred", "hold", "corrupt", "trash", "maildrop" };
 
 static int
 fail(struct buf *err, const char *what, const char *dir, const char *name)
@@ -61,7 +61,7 @@ open_all(struct queue *q, bool create, struct buf *err)
 	if (q->top < 0)
 		return fail(err, "open", q->dir, "");
 	for (int i = 0; i < QUEUE_NAMES; i++)
-		if (open_sub(q, queue_names[i], create, i != QUEUE_TRASH, &q->fd[i], err) < 0)
+		if (open_sub(q, queue_names[i], create && i != QUEUE_MAILDROP, i != QUEUE_TRASH && i != QUEUE_MAILDROP, &q->fd[i], err) < 0)
 			return -1;
 	if (open_sub(q, "tmp", create, false, &q->tmp, err) < 0 ||
 	    open_sub(q, "defer", create, false, &q->defer, err) < 0)
@@ -74,20 +74,42 @@ open_all(struct queue *q, bool create, struct buf *err)
 	return 0;
 }
 
-int
-queue_open(struct queue *q, const char *dir, bool create, struct buf *err)
+static void
+init(struct queue *q, const char *dir)
 {
 	*q = (struct queue){ .dir = mem_strdup(dir), .tmp = -1, .defer = -1, .top = -1, .name_synced = -1 };
 	for (int i = 0; i < QUEUE_NAMES; i++)
 		q->fd[i] = -1;
-	if (open_all(q, create, err) < 0) {
-		int e = errno;
+}
 
-		queue_close(q);
-		errno = e;
-		return -1;
-	}
-	return 0;
+static int
+open_failed(struct queue *q)
+{
+	int e = errno;
+
+	queue_close(q);
+	errno = e;
+	return -1;
+}
+
+int
+queue_open(struct queue *q, const char *dir, bool create, struct buf *err)
+{
+	init(q, dir);
+	return open_all(q, create, err) < 0 ? open_failed(q) : 0;
+}
+
+int
+queue_drop_open(struct queue *q, const char *dir, struct buf *err)
+{
+	init(q, dir);
+	q->drop = true;
+	q->top = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (q->top < 0)
+		fail(err, "open", dir, "");
+	else if (open_sub(q, queue_names[QUEUE_MAILDROP], false, true, &q->fd[QUEUE_MAILDROP], err) == 0)
+		return 0;
+	return open_failed(q);
 }
 
 static void
@@ -121,6 +143,13 @@ queue_state_make(struct queue *q)
 	return 0;
 }
 
+/* Where files of users may lie, to be looked at and no more. */
+static bool
+anybodys(enum queue_name where)
+{
+	return where == QUEUE_MAILDROP || where == QUEUE_CORRUPT || where == QUEUE_TRASH;
+}
+
 int
 queue_open_file(struct queue *q, enum queue_name where, const char *id, bool rw)
 {
@@ -140,7 +169,7 @@ queue_open_file(struct queue *q, enum queue_name where, const char *id, bool rw)
 		return -1;
 	}
 	e = fstat(fd, &st) < 0 ? errno :
-	    !S_ISREG(st.st_mode) || st.st_nlink > 1 || st.st_uid != q->owner ? EINVAL :
+	    !S_ISREG(st.st_mode) || st.st_nlink > 1 || (st.st_uid != q->owner && !anybodys(where)) ? EINVAL :
 	    st.st_nlink == 0 ? ENOENT : 0; /* unlinked since it was opened */
 	if (e) {
 		close(fd);

@@ -12,25 +12,33 @@
 
 #define QUEUE_ID_MAX 20
 
-/* In the order of a message's life; also the names of the directories. trash: deleted, can be brought back for a while. */
-enum queue_name { QUEUE_INCOMING, QUEUE_ACTIVE, QUEUE_DEFERRED, QUEUE_HOLD, QUEUE_CORRUPT, QUEUE_TRASH, QUEUE_NAMES };
+/* In the order of a message's life; also the names of the directories. trash: deleted, can be brought back for a while; maildrop: put
+ * down by users while no service could be reached, not yet looked at: nothing in it is to be believed. */
+enum queue_name { QUEUE_INCOMING, QUEUE_ACTIVE, QUEUE_DEFERRED, QUEUE_HOLD, QUEUE_CORRUPT, QUEUE_TRASH, QUEUE_MAILDROP, QUEUE_NAMES };
 extern const char *const queue_names[QUEUE_NAMES];
 
 struct queue_writer;
 
 struct queue {
 	char *dir;
-	int fd[QUEUE_NAMES];      /* O_PATH descriptors of the directories */
+	int fd[QUEUE_NAMES];      /* O_PATH descriptors of the directories; -1: not there (trash, maildrop), or not opened */
 	int tmp, defer;           /* queue/tmp, queue/defer */
 	int top;
 	uid_t owner; gid_t group; /* of incoming/: all queue files are theirs */
 	signed char name_synced;  /* file_name_is_synced of the directories (messages move by rename: they are on one file system); -1: not asked yet */
 	bool chown;               /* we are root and the owner is not: new files are given to it */
+	bool drop;                /* opened by queue_drop_open */
 	struct queue_writer *spare; /* the last message's writer, kept for the next */
 };
 
-/* Opens the directories; create makes those that are missing (0700, 0755 for the top). 0, -1 with err. */
+/* Opens the directories; create makes those that are missing (0700, 0755 for the top), but for maildrop, whose owner and mode mta(8)
+ * knows. 0, -1 with err. */
 int queue_open(struct queue *q, const char *dir, bool create, struct buf *err);
+/* Opens maildrop/ alone, for a user who may write nothing else of the queue: messages are begun as ever and committed to
+ * QUEUE_MAILDROP, under names of 20 random characters (119 bits). Their files are mode 0640 and get the group of the directory (which
+ * is set-group-ID), so mail_owner can read them, and no other user, whatever he knows; where the file system does not hand
+ * the group down they are mode 0644, and that the directory cannot be listed and the name not guessed is what protects them. 0, or -1 with err. */
+int queue_drop_open(struct queue *q, const char *dir, struct buf *err);
 void queue_close(struct queue *q);
 /* Makes queue/state (pauses, counters: not messages) where it is not there. 0 or -1 with errno. */
 int queue_state_make(struct queue *q);
@@ -39,6 +47,8 @@ int queue_state_make(struct queue *q);
 
 /* A new ID: time in microseconds and 40 random bits, in an alphabet without vowels that sorts as ASCII: 17 characters. */
 void queue_id_new(char id[QUEUE_ID_MAX + 1]);
+/* A name in maildrop/: 20 random characters. 0, or -1 with errno when the system has no random numbers. */
+int queue_drop_name(char id[QUEUE_ID_MAX + 1]);
 /* The time in an ID, microseconds since 1970; -1 when it is not one of ours. */
 int64_t queue_id_time(const char *id);
 
@@ -60,6 +70,7 @@ struct queue_envelope {
 	uint64_t content;         /* offset and */
 	uint64_t size;            /* size of the content in bytes */
 	size_t todo;              /* recipients with status T in the file, also those that max_rcpts left out */
+	size_t listed;            /* recipients of any status in the file (queue_read) */
 };
 void queue_envelope_free(struct queue_envelope *e);
 /* Adds a recipient; copies. */
@@ -72,7 +83,7 @@ struct queue_writer *queue_write_begin(struct queue *q, struct queue_envelope *e
 int queue_write(struct queue_writer *w, const void *data, size_t n);          /* content, LF line ends; 0 or -1 (errno) */
 int queue_write_fd(struct queue_writer *w, int fd, off_t at, uint64_t n);     /* content from a file */
 uint64_t queue_write_size(const struct queue_writer *w);
-/* Durable and visible in queue 'where' (QUEUE_INCOMING or QUEUE_HOLD); id as it is at last (it changes should it be taken).
+/* Durable and visible in queue 'where' (QUEUE_INCOMING or QUEUE_HOLD; QUEUE_MAILDROP); id as it is at last (it changes should it be taken).
  * 0: it may be acknowledged. -1 with err: nothing is left. Frees w either way. */
 int queue_write_commit(struct queue_writer **w, enum queue_name where, char id[QUEUE_ID_MAX + 1], struct buf *err);
 void queue_write_abort(struct queue_writer **w);
@@ -81,8 +92,8 @@ void queue_write_abort(struct queue_writer **w);
  * rename, so that a crash leaves one of the two. 0, or -1 with err. Frees w either way. */
 int queue_write_replace(struct queue_writer **w, enum queue_name where, struct buf *err);
 
-/* Opens a queue file: only a regular file with one link, no symbolic link, owner as the directory's. Descriptor, or -1 with
- * errno (ENOENT: not there; ELOOP, EINVAL: not a queue file). rw: for queue_mark. */
+/* Opens a queue file: only a regular file with one link, no symbolic link, owner as the directory's (whoever it is in maildrop,
+ * corrupt and trash, where what users put down may lie). Descriptor, or -1 with errno (ENOENT: not there; ELOOP, EINVAL: not a queue file). rw: for queue_mark. */
 int queue_open_file(struct queue *q, enum queue_name where, const char *id, bool rw);
 /* Reads the envelope of an open queue file. max_rcpts 0: all recipients; else only recipients with status T are kept, at
  * most that many, and *more (may be NULL) tells that some were left out. -1 with err: truncated, longer than it says, or

@@ -80,6 +80,27 @@ queue_id_new(char id[QUEUE_ID_MAX + 1])
 	id[TIME_DIGITS + RANDOM_DIGITS] = '\0';
 }
 
+int
+queue_drop_name(char id[QUEUE_ID_MAX + 1])
+{
+	static const char any[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+	const size_t n = sizeof any - 1;
+	size_t at = 0;
+
+	while (at < QUEUE_ID_MAX) {
+		unsigned char r[2 * QUEUE_ID_MAX];
+		ssize_t got = getrandom(r, sizeof r, 0);
+
+		if (got < 0 && errno != EINTR)
+			return -1; /* a name that can be guessed is no name for it */
+		for (ssize_t i = 0; i < got && at < QUEUE_ID_MAX; i++)
+			if (r[i] < 256 / n * n) /* each character as likely as the others */
+				id[at++] = any[r[i] % n];
+	}
+	id[at] = '\0';
+	return 0;
+}
+
 int64_t
 queue_id_time(const char *id)
 {

@@ -194,6 +194,7 @@ take_line(struct queue_envelope *e, const struct envelope_line *l, uint64_t at, 
 	case ENVELOPE_FROM:
 		return set_once(&e->from, l, err);
 	case ENVELOPE_RCPT:
+		e->listed++;
 		if (l->status == 'T')
 			e->todo++;
 		if (max_rcpts && (l->status != 'T' || e->rcpts >= max_rcpts)) {

@@ -53,14 +53,31 @@ failed(struct queue_writer *w)
 	return -1;
 }
 
+/* Where a file has its temporary name, if it needs one. */
+static int
+temp_dir(const struct queue *q)
+{
+	return q->drop ? q->fd[QUEUE_MAILDROP] : q->tmp >= 0 ? q->tmp : q->fd[QUEUE_INCOMING];
+}
+
+/* Who may read a file in maildrop/, whatever the umask: see queue_drop_open. */
+static int
+drop_mode(struct queue_writer *w)
+{
+	struct stat dir, st;
+
+	if (fstat(w->q->fd[QUEUE_MAILDROP], &dir) < 0 || fstat(w->fd, &st) < 0)
+		return -1;
+	return fchmod(w->fd, st.st_gid == dir.st_gid ? 0640 : 0644);
+}
+
 static int
 open_temp(struct queue_writer *w)
 {
 	struct queue *q = w->q;
-	int dir = q->tmp >= 0 ? q->tmp : q->fd[QUEUE_INCOMING];
 
-	w->fd = file_temp(dir, 0600, w->temp);
-	if (w->fd < 0)
+	w->fd = file_temp(temp_dir(q), 0600, w->temp);
+	if (w->fd < 0 || (q->drop && drop_mode(w) < 0))
 		return failed(w);
 	if (q->chown && fchown(w->fd, q->owner, q->group) < 0)
 		return failed(w);
@@ -201,14 +218,21 @@ queue_write_begin(struct queue *q, struct queue_envelope *e, struct buf *err)
 {
 	struct queue_writer *w = q->spare;
 	bool own = !*e->id;
+	int r = 0;
 
 	if (e->rcpts == 0) {
 		buf_adds(err, "a message without recipients cannot be queued");
 		errno = EINVAL;
 		return NULL;
 	}
-	if (own)
+	if (own && q->drop)
+		r = queue_drop_name(e->id);
+	else if (own)
 		queue_id_new(e->id);
+	if (r < 0) {
+		buf_addf(err, "a random name: %s", strerror(errno));
+		return NULL;
+	}
 	if (e->time <= 0)
 		e->time = clock_real();
 	if (!w) {
@@ -299,7 +323,7 @@ static void
 drop_temp(struct queue_writer *w)
 {
 	if (w->fd >= 0 && *w->temp)
-		unlinkat(w->q->tmp >= 0 ? w->q->tmp : w->q->fd[QUEUE_INCOMING], w->temp, 0);
+		unlinkat(temp_dir(w->q), w->temp, 0);
 	if (w->fd >= 0)
 		close(w->fd);
 	w->fd = -1;
@@ -345,11 +369,11 @@ give_name(struct queue_writer *w, enum queue_name where)
 	struct queue *q = w->q;
 
 	for (int i = 0; i < ID_TRIES; i++) {
-		if (file_link(w->fd, q->tmp >= 0 ? q->tmp : q->fd[QUEUE_INCOMING], w->temp, q->fd[where], w->id) == 0) {
+		if (file_link(w->fd, temp_dir(q), w->temp, q->fd[where], w->id) == 0) {
 			*w->temp = '\0';
 			return 0;
 		}
-		if (errno != EEXIST || !w->own_id)
+		if (errno != EEXIST || !w->own_id || q->drop) /* 119 random bits do not meet twice */
 			break;
 		queue_id_new(w->id); /* as long as the one before */
 		if (file_pwrite_all(w->fd, w->id, strlen(w->id), ID_AT) < 0)
@@ -441,7 +465,7 @@ take_over(const struct queue_writer *w, enum queue_name where)
 static int
 replace(struct queue_writer *w, enum queue_name where, const char **what)
 {
-	int tmp = w->q->tmp >= 0 ? w->q->tmp : w->q->fd[QUEUE_INCOMING];
+	int tmp = temp_dir(w->q);
 	char name[sizeof w->temp];
 
 	*what = "write";

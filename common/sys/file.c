@@ -172,6 +172,8 @@ file_sync(int fd, int dirfd)
 	if (dirfd < 0 || file_name_is_synced(dirfd))
 		return 0;
 	dir = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC); /* dirfd may be O_PATH */
+	if (dir < 0 && errno == EACCES) /* one that we may write but not read: all of its file system, then */
+		return syncfs(fd);
 	if (dir < 0)
 		return -1;
 	r = sync_once(dir);

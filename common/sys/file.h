@@ -22,7 +22,7 @@ int file_link(int fd, int tempdir, const char *tempname, int dirfd, const char *
  * system cannot do it. 0, or -1 with errno when writing failed: then it is lost. */
 int file_write_out(int fd);
 /* fsync of the file, and of the directory on file systems where a file's fsync is not known to make its new name
- * durable (known: ext2/3/4, xfs, btrfs, tmpfs). dirfd -1: the file alone. 0 or -1 with errno. */
+ * durable (known: ext2/3/4, xfs, btrfs, tmpfs; a directory that we may not read: the whole file system). dirfd -1: the file alone. 0 or -1 with errno. */
 int file_sync(int fd, int dirfd);
 /* The file system of dirfd is one of those: who writes many files there may ask once and give file_sync -1 from then on. */
 bool file_name_is_synced(int dirfd);

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: ISC
+ * Copyright (c) 2026 The mtakit authors */
+/* Private to mtaqueue: one file of maildrop/ into the queue. */
+#ifndef INTAKE_H
+#define INTAKE_H
+#include "mtaqueue.h"
+
+#include <sys/stat.h>
+
+struct submitters;
+
+#define INTAKE_SEEN 256           /* things that stay where they are, of which we know that they were reported */
+
+struct intake {
+	struct app *app;
+	struct submitters *submitters;
+	const char *hostname, *mail_name;
+	uint64_t size_limit, min_free; /* 0: none */
+	int hop_limit;
+	uint64_t said, unsaid;    /* reports since intake_quiet */
+	struct { dev_t dev; ino_t ino; } seen[INTAKE_SEEN];
+	unsigned next_seen;
+};
+
+enum intake_result {
+	INTAKE_TAKEN,             /* a message is in incoming/ */
+	INTAKE_REFUSED,           /* it is in corrupt/, or gone */
+	INTAKE_LEFT,              /* stays where it is; reported */
+	INTAKE_TROUBLE,           /* our own: it may be taken later; reported */
+	INTAKE_NOTHING,           /* it is gone, or not finished */
+};
+
+/* Reads main.cf. 0, or -1 with err: what was stays. */
+int intake_configure(struct intake *in, struct config *c, struct buf *err);
+void intake_free(struct intake *in);
+/* Deals with one name; st is what lstat said of it. Logs. */
+enum intake_result intake_take(struct intake *in, const char *name, const struct stat *st);
+/* Tells how much was not said, if anything: after so many reports the rest of a pass is only counted. */
+void intake_quiet(struct intake *in);
+#endif

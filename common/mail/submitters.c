@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: ISC
+ * Copyright (c) 2026 The mtakit authors */
+/* Who may send mail: see submitters.h. */
+#include "mail/submitters.h"
+
+#include "mail/config.h"
+#include "map/map.h"
+
+#include "base/mem.h"
+
+#include <errno.h>
+#include <pwd.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#define NAME "authorized_submit_users"
+
+struct submitters {
+	struct matchlist *list;   /* NULL: everybody may, and nobody's name needs to be looked up */
+};
+
+/* The default, and another way to say it. */
+static bool
+everybody(const char *list)
+{
+	return strncasecmp(list, "static:", 7) == 0 && strcspn(list, ", \t\r\n") == strlen(list);
+}
+
+struct submitters *
+submitters_open(struct config *c, struct buf *err)
+{
+	const char *list = config_str(c, NAME);
+	struct submitters *s = mem_zalloc(sizeof *s);
+	struct buf why = BUF_INIT(4096);
+
+	if (!everybody(list)) {
+		s->list = matchlist_open(list, false, &why);
+		if (!s->list) {
+			buf_addf(err, NAME ": %s", why.data);
+			submitters_close(&s);
+		}
+	}
+	buf_free(&why);
+	return s;
+}
+
+void
+submitters_close(struct submitters **sp)
+{
+	struct submitters *s = *sp;
+
+	if (!s)
+		return;
+	matchlist_close(&s->list);
+	free(s);
+	*sp = NULL;
+}
+
+int
+submitters_allow(struct submitters *s, uid_t uid, struct buf *why)
+{
+	struct buf err = BUF_INIT(4096);
+	const struct passwd *pw;
+	const char *name;
+	int r;
+
+	if (!s->list)
+		return 1;
+	errno = 0;
+	pw = getpwuid(uid);
+	if (!pw && (errno == EIO || errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == EINTR)) {
+		buf_addf(why, NAME ": name of user ID %ju: %s", (uintmax_t)uid, strerror(errno));
+		return -1;
+	}
+	name = pw ? pw->pw_name : "unknown";
+	r = matchlist_domain(s->list, name, &err);
+	if (r == MAP_ERROR)
+		buf_addf(why, NAME ": %s", err.data);
+	else if (r == MAP_ABSENT)
+		buf_addf(why, "User %s(%ju) is not allowed to submit mail", name, (uintmax_t)uid);
+	buf_free(&err);
+	return r == MAP_ERROR ? -1 : r == MAP_FOUND;
+}
