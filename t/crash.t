@@ -10,12 +10,13 @@ here=$(cd "${CRASH_HOME:-$(dirname "$0")}/crash" && pwd)
 have_program strace || skip_all 'strace is not installed'
 strace -qq -o /dev/null true 2>/dev/null || skip_all 'strace cannot trace here'
 MODE=${MODE:-quick}
-all="add sendmail smtp bdat deliver mixed"
+all="add sendmail drop pickup smtp bdat deliver mixed"
 [ "$MODE" = quick ] || all="$all take defer bounce giveup reroute pop"
 mail_config
 C=$T/crash
 mkdir -p "$C/queue" "$C/mail/u/new" "$C/mail/u/cur" "$C/mail/u/tmp" "$C/conf"
 for q in incoming active deferred hold corrupt trash defer tmp; do mkdir "$C/queue/$q" && chmod 700 "$C/queue/$q"; done
+mkdir "$C/queue/maildrop"
 owner=$(id -un)
 [ "$(id -u)" -ne 0 ] || owner=$(sed -n 's/^mail_owner *= *//p' "$CONF/main.cf")
 uid=$(id -u "$owner") gid=$(id -g "$owner")
@@ -28,7 +29,8 @@ mtaconf -C "$C/conf" -e "queue_directory=$C/queue" "virtual_mailbox_base=$C/mail
 	"transport_maps=texthash:$C/conf/transport" default_transport=error:nobody mydestination= relay_domains= "maillog_file=$C/log" \
 	minimal_backoff_time=100s notify_classes= smtpd_error_sleep_time=0 smtpd_tls_security_level=none >/dev/null || { echo 'Bail out! mtaconf -e'; exit 1; }
 chmod 777 "$C"
-[ "$(id -u)" -ne 0 ] || chown -R "$owner" "$C/queue" "$C/mail" "$C/log"
+[ "$(id -u)" -ne 0 ] || chown -R "$owner:$gid" "$C/queue" "$C/mail" "$C/log"
+chmod 3733 "$C/queue/maildrop"
 case " ${SCENARIOS:-$all} " in *' pop '*)
 	echo "u:{PLAIN}x:$uid:$gid::$C/mail/pop::userdb_mail=maildir:$C/mail/pop" >"$C/conf/passwd"
 	background mtaauth -C "$C/conf" -o "auth_backends=passwd-file:$C/conf/passwd" -o auth_user=root -p auth -l "unix:$C/auth" </dev/null

@@ -334,11 +334,11 @@ check_file(struct intake *in, struct file *f)
 }
 
 static void
-log_message(const struct file *f, const char *id)
+log_message(const struct file *f)
 {
-	log_info("%s: uid=%ju from=<%s> orig_id=%s", id, (uintmax_t)f->st->st_uid, f->e.sender, f->name);
+	log_info("%s: uid=%ju from=<%s> orig_id=%s", f->e.id, (uintmax_t)f->st->st_uid, f->e.sender, f->name);
 	log_component("cleanup");
-	log_info("%s: message-id=%s", id, f->message_id.data);
+	log_info("%s: message-id=%s", f->e.id, f->message_id.data);
 	log_component("pickup");
 }
 
@@ -360,11 +360,11 @@ commit(struct intake *in, struct file *f, struct queue_writer *w)
 		report(in, "maildrop/%s: rename: %s", f->name, strerror(saved));
 		return INTAKE_TROUBLE;
 	}
+	log_message(f); /* before the queue manager can log what it does with it */
 	if (queue_write_commit(&w, QUEUE_INCOMING, id, &f->why) < 0) {
 		report(in, "maildrop/%s, now maildrop/%s: %s", f->name, claimed, f->why.data);
 		return INTAKE_TROUBLE;
 	}
-	log_message(f, id);
 	if (unlinkat(q->fd[QUEUE_MAILDROP], claimed, 0) == 0 || errno == ENOENT)
 		return INTAKE_TAKEN;
 	log_error("maildrop/%s is in the queue, but cannot be removed: %s", claimed, strerror(errno));

@@ -172,7 +172,6 @@ pass(struct pickup *p)
 		if (i % LOOK_EVERY == 0) {
 			take_signals(p);
 			take_events(p);
-			log_flush();
 		}
 	}
 	if (r < 0)
@@ -276,7 +275,6 @@ serve(struct pickup *p)
 	watch(p);
 	log_info("started: %s/maildrop", p->in.app->queue.dir);
 	server_notify("READY=1");
-	log_batch(true);
 	while (!p->stop) {
 		struct pollfd fds[] = { { .fd = p->signals, .events = POLLIN }, { .fd = p->notify, .events = POLLIN } };
 
@@ -288,7 +286,6 @@ serve(struct pickup *p)
 			lock(p, LOCK_UN);
 			next = next_pass(p, failed);
 		}
-		log_flush();
 		poll(fds, 2, clock_left_ms(next));
 		take_signals(p);
 		if (p->hup)
@@ -296,7 +293,6 @@ serve(struct pickup *p)
 		if (!p->stop && fds[1].revents)
 			handle_events(p, &next);
 	}
-	log_batch(false);
 	log_info("stopped");
 	return EX_OK;
 }

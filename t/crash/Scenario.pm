@@ -26,6 +26,8 @@ sub files { my ($d) = @_; opendir my $h, $d or return; return map { "$d/$_" } gr
 # Takes all away but what is old, and puts back what of that is missing.
 sub fresh {
 	my @dirs = ((map { "$queue/$_" } @queues, 'defer', 'tmp'), "$box/new", "$box/cur", "$box/tmp");
+	chmod 0700, "$queue/incoming"; # of dropping()
+	push @dirs, "$queue/maildrop";
 	for (map { files($_) } @dirs) { unlink $_ unless $old{$_} }
 	for (keys %old) {
 		next if defined read_file($_) && !harmed($_);
@@ -82,6 +84,51 @@ sub adding {
 		judge => sub { my ($acked, $n) = @_; return $acked && $n != 1 ? "acknowledged, but $n messages in the queue" : $n > 1 ? "$n messages" : '' },
 		after => sub { my ($acked, $n) = @_; return $n == 2 || ($n == 1 && !$acked) ? '' : "$n messages after the next run" },
 		%s };
+}
+# sendmail of a user who may not write the queue, while no service runs.
+sub dropping {
+	my $in = sub {
+		my $n = 0;
+		for (files("$queue/maildrop")) {
+			next if m{/\.tmp\.}; # not finished: pickup leaves it alone
+			return (0, "partial: $_") if !whole(read_file($_) // '', 1);
+			return (0, "$_ is for others to read") if (stat)[2] & 07;
+			$n++;
+		}
+		my ($queued, $why) = in_queue();
+		return ($n, $why || ($queued ? "$queued messages in the queue itself" : ''));
+	};
+	# without root there is one user: then nobody may write incoming/
+	return adding(title => 'sendmail to maildrop/', input => "$dir/message", uid => 12345, gid => 12345, count => $in,
+		prepare => sub { fresh(); chmod 0500, "$queue/incoming" if $> != 0 },
+		command => ['sendmail', '-C', "$dir/conf", '-f', 'a@example.com', 'u@crash.test']);
+}
+# mtaqueue pickup with one message in maildrop/. While it is taken it is in two places, under one ID.
+sub picking {
+	my $put = sub {
+		fresh();
+		my $head = "id BBBBBBBBBBBBBBBBBBBB\ntime " . (time - 5) . ".000000\nsender <u\@crash.test>\nrcpt T <u\@crash.test>\n\n";
+		my $file = "$queue/maildrop/BBBBBBBBBBBBBBBBBBBB";
+		write_file($file, sprintf "mtaq1 %020d %020d\n%s%s", 48 + length $head, length $template, $head, $template);
+		chmod 0644, $file; chown 12345, 12345, $file if $> == 0;
+	};
+	my $waits = sub { return files("$queue/maildrop") };
+	return { title => 'mtaqueue pickup', command => ['mtaqueue', '-C', "$dir/conf", 'pickup'], uid => $uid, gid => $gid, prepare => $put, count => \&in_queue,
+		acked => sub { my ($status) = @_; return $status == 0 },
+		judge => sub {
+			my ($acked, $n) = @_;
+			my @waits = $waits->();
+			return 'lost' if !$n && !@waits;
+			return "$n messages in the queue, " . @waits . ' in maildrop/' if $n > 1 || @waits > 1;
+			return 'said to be done, and is not' if $acked && (@waits || !$n);
+			return 'in the queue, and will be again' if $n && @waits && !-e $queue . '/incoming/' . $waits[0] =~ s{.*/}{}r;
+			return '';
+		},
+		after => sub {
+			my (undef, $n) = @_;
+			my @waits = $waits->();
+			return $n == 1 && !@waits ? '' : "$n messages in the queue after the next run, " . @waits . ' in maildrop/';
+		} };
 }
 sub session {
 	my (@lines) = @_;
@@ -209,6 +256,8 @@ my %scenario = (
 	pop => \&popping,
 	add => sub { adding(title => 'mtaqueue add', input => "$dir/message", command => ['mtaqueue', '-C', "$dir/conf", 'add', '-f', 'a@example.com', 'u@crash.test']) },
 	sendmail => sub { adding(title => 'sendmail', input => "$dir/message", command => ['sendmail', '-C', "$dir/conf", '-f', 'a@example.com', 'u@crash.test']) },
+	drop => \&dropping,
+	pickup => \&picking,
 	smtp => sub {
 		write_file("$dir/session", session('DATA', crlf($template) . '.'));
 		return adding(title => 'mtasmtp through DATA', input => "$dir/session", command => ['mtasmtp', '-C', "$dir/conf"],
