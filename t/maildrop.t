@@ -75,7 +75,7 @@ else
 	N=abcdefghijklmnopqrst M=bcdefghijklmnopqrstu
 	skip 11 "not root: there is one user"
 fi
-is "$($Q list --queue maildrop --format '%i %q %u' | sort)" "$(printf '%s maildrop %s\n' "$N" "$([ "$ROOT" ] && echo $U)" "$M" "$([ "$ROOT" ] && echo $U)" | sort)" "mtaqueue list shows both"
+is "$($Q list --queue maildrop --format '%i %q %u' | sort)" "$(printf '%s maildrop %s\n' "$N" "$U" "$M" "$U" | sort)" "mtaqueue list shows both, and whose they are"
 ln -s "$B/mtaqueue" "$T/mailq"; ln -s "$B/mtaqueue" "$T/postsuper"; ln -s "$B/mtaqueue" "$T/postcat"
 like "$("$T/mailq" -C "$CONF")" "^$N +[0-9]+ [A-Z][a-z][a-z] [A-Z][a-z][a-z] [ 0-9][0-9] [0-9:]{8} " "mailq, too"
 is "$($Q stat -j | sed -n 's/^{"queue": "maildrop", "messages": \([0-9]*\),.*/\1/p')" 2 "stat counts them"
@@ -209,13 +209,13 @@ user perl -e 'my $end = time + 6; my $d = shift; while (time < $end) { for (1 ..
 PIDS="$PIDS $!"
 start=$(date +%s)
 if [ "$ROOT" ]; then
-	printf 'Subject: from another\n\nt\n' | other sendmail -C "$CONF" -o "submit_socket=$T/nothing" -f me@example.org bob@example.org; ok $? "another user's message"
-	N=$(ls "$D" | grep -E '^[0-9A-Za-z]{20}$' | head -1)
+	N=$(printf 'Subject: from another\n\nt\n' | other mtaqueue -C "$CONF" add -f me@example.org bob@example.org)
 else
-	user cp "$T/made" "$D/xxxxxxxxxxxxxxxxxxxx"; pass "a message"
+	N=xxxxxxxxxxxxxxxxxxxx; user sh -c "cp $T/made $D/.w; mv $D/.w $D/$N"
 fi
-wait_for 30 one 3001; ok $? "is taken, and so are all that were whole, among thousands of things that are no messages"
+wait_for 30 grep -q "orig_id=$N\$" "$LOG"; ok $? "another user's message is taken among thousands of things of one user"
 diag "after $(($(date +%s) - start)) seconds"
+wait_for 60 one 3001; ok $? "and so are all those that are messages"
 cpu() { awk '{ print $14 + $15 }' "/proc/$(cat "$QUEUE/pid/pickup.pid")/stat"; }
 sleep 7; before=$(cpu); sleep 3
 ok "$([ $(($(cpu) - before)) -le 30 ]; echo $?)" "with a thousand directories left that it cannot move, it does not spin"

@@ -10,6 +10,7 @@
 #include "base/strmap.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -70,6 +71,13 @@ item_envelope(struct item *it)
 	}
 	if (fstat(it->fd, &it->st) < 0 || queue_read(it->fd, &it->e, 0, NULL, &it->err) < 0)
 		return false;
+	if (it->where == QUEUE_MAILDROP) { /* what a user says of himself is not what we tell of him */
+		struct buf from = BUF_INIT(100);
+
+		buf_addf(&from, "proto=local uid=%ju", (uintmax_t)it->st.st_uid);
+		free(it->e.from);
+		it->e.from = buf_steal(&from);
+	}
 	hide_origin(it);
 	it->good = true;
 	return true;

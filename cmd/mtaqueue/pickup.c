@@ -92,8 +92,13 @@ look(struct pickup *p, const char *name)
 	uint32_t *used;
 	struct stat st;
 
-	if (fstatat(p->dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+	if (fstatat(p->dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0) {
+		if (errno != ENOENT) {
+			log_warn("maildrop/%s: %s", name, strerror(errno));
+			p->troubles++;
+		}
 		return;
+	}
 	used = &p->used[st.st_uid % USERS];
 	if (*used >= p->limit) {
 		p->over++;

@@ -85,6 +85,15 @@ sub adding {
 		after => sub { my ($acked, $n) = @_; return $n == 2 || ($n == 1 && !$acked) ? '' : "$n messages after the next run" },
 		%s };
 }
+# sendmail of one who may: it goes to maildrop/ when the queue cannot be opened.
+sub queued_or_dropped {
+	my ($n, $why) = in_queue();
+	for (grep { !m{/\.tmp\.} } files("$queue/maildrop")) {
+		$why ||= "partial: $_" if !whole(read_file($_) // '', 1);
+		$n++;
+	}
+	return ($n, $why);
+}
 # sendmail of a user who may not write the queue, while no service runs.
 sub dropping {
 	my $in = sub {
@@ -255,7 +264,7 @@ sub popping {
 my %scenario = (
 	pop => \&popping,
 	add => sub { adding(title => 'mtaqueue add', input => "$dir/message", command => ['mtaqueue', '-C', "$dir/conf", 'add', '-f', 'a@example.com', 'u@crash.test']) },
-	sendmail => sub { adding(title => 'sendmail', input => "$dir/message", command => ['sendmail', '-C', "$dir/conf", '-f', 'a@example.com', 'u@crash.test']) },
+	sendmail => sub { adding(title => 'sendmail', count => \&queued_or_dropped, input => "$dir/message", command => ['sendmail', '-C', "$dir/conf", '-f', 'a@example.com', 'u@crash.test']) },
 	drop => \&dropping,
 	pickup => \&picking,
 	smtp => sub {

@@ -374,6 +374,34 @@ test_moves(void)
 	empty(QUEUE_HOLD);
 }
 
+/* maildrop/ of a user who may write nothing else. */
+static void
+test_drop(void)
+{
+	struct queue_envelope e = { .sender = mem_strdup("a@b.example") };
+	struct queue_writer *w;
+	struct queue drop;
+	struct stat st, dir;
+	char id[QUEUE_ID_MAX + 1];
+	mode_t mask = umask(077);
+
+	buf_clear(&err);
+	ok(queue_drop_open(&drop, q.dir, &err) < 0 && errno == ENOENT, "no maildrop/: it cannot be opened");
+	buf_clear(&err);
+	ok(mkdirat(q.top, "maildrop", 0700) == 0 && fchmodat(q.top, "maildrop", 03733, 0) == 0, "maildrop/ is made");
+	is_num(queue_drop_open(&drop, q.dir, &err), 0, "and opened");
+	queue_envelope_rcpt(&e, "c@d.example", "");
+	w = queue_write_begin(&drop, &e, &err);
+	ok(w && queue_write(w, "x\n", 2) == 0 && queue_write_commit(&w, QUEUE_MAILDROP, id, &err) == 0, "a message is put there");
+	ok(strlen(id) == 20 && queue_id_time(id) < 0, "under a name of 20 characters that says no time");
+	ok(fstatat(drop.fd[QUEUE_MAILDROP], id, &st, 0) == 0 && fstat(drop.fd[QUEUE_MAILDROP], &dir) == 0, "it is there");
+	is_num(st.st_mode & 07777, st.st_gid == dir.st_gid ? 0640 : 0644, "its mode is that for the queue's owner, whatever the umask");
+	ok(unlinkat(drop.fd[QUEUE_MAILDROP], id, 0) == 0 && unlinkat(q.top, "maildrop", AT_REMOVEDIR) == 0, "and nothing else is");
+	queue_envelope_free(&e);
+	queue_close(&drop);
+	umask(mask);
+}
+
 static void
 test_failures(void)
 {
@@ -475,6 +503,7 @@ main(void)
 	test_damaged();
 	test_foreign_files();
 	test_moves();
+	test_drop();
 	test_failures();
 	test_reasons();
 	queue_close(&q);
