@@ -381,7 +381,7 @@ test_drop(void)
 	struct queue_envelope e = { .sender = mem_strdup("a@b.example") };
 	struct queue_writer *w;
 	struct queue drop;
-	struct stat st, dir;
+	struct stat st, parent;
 	char id[QUEUE_ID_MAX + 1];
 	mode_t mask = umask(077);
 
@@ -394,8 +394,8 @@ test_drop(void)
 	w = queue_write_begin(&drop, &e, &err);
 	ok(w && queue_write(w, "x\n", 2) == 0 && queue_write_commit(&w, QUEUE_MAILDROP, id, &err) == 0, "a message is put there");
 	ok(strlen(id) == 20 && queue_id_time(id) < 0, "under a name of 20 characters that says no time");
-	ok(fstatat(drop.fd[QUEUE_MAILDROP], id, &st, 0) == 0 && fstat(drop.fd[QUEUE_MAILDROP], &dir) == 0, "it is there");
-	is_num(st.st_mode & 07777, st.st_gid == dir.st_gid ? 0640 : 0644, "its mode is that for the queue's owner, whatever the umask");
+	ok(fstatat(drop.fd[QUEUE_MAILDROP], id, &st, 0) == 0 && fstat(drop.fd[QUEUE_MAILDROP], &parent) == 0, "it is there");
+	is_num(st.st_mode & 07777, st.st_gid == parent.st_gid ? 0640 : 0644, "its mode is that for the queue's owner, whatever the umask");
 	ok(unlinkat(drop.fd[QUEUE_MAILDROP], id, 0) == 0 && unlinkat(q.top, "maildrop", AT_REMOVEDIR) == 0, "and nothing else is");
 	queue_envelope_free(&e);
 	queue_close(&drop);
