@@ -47,7 +47,7 @@ rm -f "$MAILDIR"/new/*
 A=$(add two "$USER_ADDR" a@away.invalid)
 wait_for 10 is_in deferred "$A"
 $Q bounce -q --status 5.7.1 --text 'not wanted here' --domain away.invalid; ok $? "bounce --status --text, by domain"
-wait_for 5 grep -qs 'not wanted here' "$MAILDIR"/new/*; ok $? "the text is in the report"
+wait_for 20 grep -qs 'not wanted here' "$MAILDIR"/new/*; ok $? "the text is in the report"
 like "$(cat "$MAILDIR"/new/*)" '^Status: 5\.7\.1' "and the code"
 $Q bounce --status 4.0.0 --all >/dev/null 2>&1; is $? 64 "a temporary code makes no bounce"
 $Q bounce >/dev/null 2>&1; is $? 64 "bounce without a selection does nothing"
