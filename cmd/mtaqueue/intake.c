@@ -66,6 +66,7 @@ intake_configure(struct intake *in, struct config *c, struct buf *err)
 	in->size_limit = (uint64_t)config_size(c, "message_size_limit");
 	in->min_free = (uint64_t)config_size(c, "queue_minfree");
 	in->hop_limit = (int)config_int(c, "hopcount_limit");
+	in->dup_limit = (size_t)config_int(c, "duplicate_filter_limit");
 	return 0;
 }
 
@@ -205,7 +206,7 @@ check_envelope(struct intake *in, struct file *f)
 		return -1;
 	r = submitters_allow(in->submitters, f->st->st_uid, &f->why);
 	f->trouble = r < 0;
-	if (r <= 0 || vouch_envelope(&f->given, f->st->st_uid, &f->e, &f->why) < 0)
+	if (r <= 0 || vouch_envelope(&f->given, f->st->st_uid, in->dup_limit, &f->e, &f->why) < 0)
 		return -1;
 	f->e.time = (int64_t)f->st->st_mtim.tv_sec * 1000000 + f->st->st_mtim.tv_nsec / 1000;
 	if (f->e.time <= 0 || f->e.time > clock_real())
@@ -365,6 +366,8 @@ commit(struct intake *in, struct file *f, struct queue_writer *w)
 		report(in, "maildrop/%s, now maildrop/%s: %s", f->name, claimed, f->why.data);
 		return INTAKE_TROUBLE;
 	}
+	if (strcmp(id, claimed) != 0) /* its name was taken: a clock was set back */
+		log_info("%s: renamed to %s", claimed, id);
 	if (unlinkat(q->fd[QUEUE_MAILDROP], claimed, 0) == 0 || errno == ENOENT)
 		return INTAKE_TAKEN;
 	log_error("maildrop/%s is in the queue, but cannot be removed: %s", claimed, strerror(errno));

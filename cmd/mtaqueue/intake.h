@@ -17,6 +17,7 @@ struct intake {
 	const char *hostname, *mail_name;
 	uint64_t size_limit, min_free; /* 0: none */
 	int hop_limit;
+	size_t dup_limit;
 	uint64_t said, unsaid;    /* reports since intake_quiet */
 	struct { dev_t dev; ino_t ino; } seen[INTAKE_SEEN];
 	unsigned next_seen;

@@ -4,6 +4,7 @@
  * file; anything that is not asked for here does not go on, so what an option will mean to a later version cannot be used by users. */
 #include "vouch.h"
 
+#include "mail/dupfilter.h"
 #include "syntax/address.h"
 #include "syntax/envelope.h"
 
@@ -105,10 +106,13 @@ options(const struct queue_envelope *from, bool utf8, struct buf *out, struct bu
 	return why->len ? -1 : 0;
 }
 
-/* v, addr and params are the caller's, for all recipients. */
+/* For all recipients. */
+struct work { struct buf v, addr, params; struct dupfilter named; };
+
 static int
-recipient(const struct queue_rcpt *rcpt, struct queue_envelope *to, bool *utf8, struct buf *v, struct buf *addr, struct buf *params, struct buf *why)
+recipient(const struct queue_rcpt *rcpt, struct queue_envelope *to, bool *utf8, struct work *w, struct buf *why)
 {
+	struct buf *v = &w->v, *addr = &w->addr, *params = &w->params;
 	int r;
 
 	buf_clear(addr);
@@ -129,32 +133,35 @@ recipient(const struct queue_rcpt *rcpt, struct queue_envelope *to, bool *utf8, 
 	}
 	if (r > 0)
 		envelope_param_add(params, "orcpt", v->data);
-	queue_envelope_rcpt(to, addr->data, params->data);
+	if (!dupfilter_again(&w->named, addr->data, params->data))
+		queue_envelope_rcpt(to, addr->data, params->data);
 	return 0;
 }
 
 int
-vouch_envelope(const struct queue_envelope *from, uid_t uid, struct queue_envelope *to, struct buf *why)
+vouch_envelope(const struct queue_envelope *from, uid_t uid, size_t dup_limit, struct queue_envelope *to, struct buf *why)
 {
-	struct buf v = BUF_INIT(ENVELOPE_LINE_MAX), addr = BUF_INIT(ENVELOPE_LINE_MAX), params = BUF_INIT(ENVELOPE_LINE_MAX);
+	struct work w = { BUF_INIT(ENVELOPE_LINE_MAX), BUF_INIT(ENVELOPE_LINE_MAX), BUF_INIT(ENVELOPE_LINE_MAX), .named = { 0 } };
 	struct buf opt = BUF_INIT(ENVELOPE_LINE_MAX), line = BUF_INIT(100);
 	bool utf8 = false;
 
 	*to = (struct queue_envelope){ 0 };
-	if (canonical(from->sender, ADDRESS_NULL, &utf8, &addr) < 0)
+	dupfilter_init(&w.named, dup_limit);
+	if (canonical(from->sender, ADDRESS_NULL, &utf8, &w.addr) < 0)
 		buf_addf(why, "sender <%.100s> is no address", from->sender);
 	else
-		to->sender = mem_strdup(addr.data);
+		to->sender = mem_strdup(w.addr.data);
 	for (size_t i = 0; i < from->rcpts && !why->len; i++)
-		recipient(&from->rcpt[i], to, &utf8, &v, &addr, &params, why);
+		recipient(&from->rcpt[i], to, &utf8, &w, why);
 	if (!why->len && options(from, utf8, &opt, why) == 0) {
 		buf_addf(&line, "proto=local uid=%ju", (uintmax_t)uid);
 		to->opt = mem_strdup(opt.data);
 		to->from = buf_steal(&line);
 	}
-	buf_free(&v);
-	buf_free(&addr);
-	buf_free(&params);
+	buf_free(&w.v);
+	buf_free(&w.addr);
+	buf_free(&w.params);
+	dupfilter_free(&w.named);
 	buf_free(&opt);
 	buf_free(&line);
 	if (!why->len)
