@@ -71,6 +71,10 @@ item_envelope(struct item *it)
 	}
 	if (fstat(it->fd, &it->st) < 0 || queue_read(it->fd, &it->e, 0, NULL, &it->err) < 0)
 		return false;
+	/* its name is what protects a file in maildrop/ that anybody may read: see queue_drop_open */
+	it->gone = it->where == QUEUE_MAILDROP && it->app->guest && it->st.st_mode & S_IROTH && it->st.st_uid != it->app->guest->uid;
+	if (it->gone)
+		return false;
 	if (it->where == QUEUE_MAILDROP) { /* what a user says of himself is not what we tell of him */
 		struct buf from = BUF_INIT(100);
 

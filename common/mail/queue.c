@@ -238,6 +238,9 @@ queue_scan(struct queue *q, enum queue_name where, int (*f)(void *, const char *
 int
 queue_find(struct queue *q, const char *id)
 {
+	bool denied = false;
+
+	errno = ENOENT;
 	if (!envelope_id_ok(id, strlen(id)))
 		return -1;
 	/* A message may move from a queue that is looked at later to one that was looked at before: look twice. */
@@ -245,6 +248,9 @@ queue_find(struct queue *q, const char *id)
 		for (int i = 0; i < QUEUE_NAMES; i++)
 			if (q->fd[i] >= 0 && faccessat(q->fd[i], id, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
 				return i;
+			else if (q->fd[i] >= 0)
+				denied |= errno == EACCES;
+	errno = denied ? EACCES : ENOENT;
 	return -1;
 }
 

@@ -115,7 +115,7 @@ int queue_flag(int fd, unsigned set, unsigned clear);
 int queue_move(struct queue *q, enum queue_name from, enum queue_name to, const char *id);
 /* Calls f for each ID of a queue in directory order until it returns non-zero (returned); names that are no IDs are passed over. */
 int queue_scan(struct queue *q, enum queue_name where, int (*f)(void *arg, const char *id), void *arg, struct buf *err);
-/* Where a message is now (enum queue_name); -1 nowhere. */
+/* Where a message is now (enum queue_name); -1 nowhere (errno EACCES: nowhere that we may look). */
 int queue_find(struct queue *q, const char *id);
 /* Unlinks a queue file and its reasons. 0 or -1 with errno. */
 int queue_remove(struct queue *q, enum queue_name where, const char *id);

@@ -75,7 +75,7 @@ submitters_allow(struct submitters *s, uid_t uid, struct buf *why)
 		return -1;
 	}
 	name = pw ? pw->pw_name : "unknown";
-	r = matchlist_domain(s->list, name, &err);
+	r = matchlist_address(s->list, name, &err); /* the whole name, no parents of it */
 	if (r == MAP_ERROR)
 		buf_addf(why, NAME ": %s", err.data);
 	else if (r == MAP_ABSENT)
