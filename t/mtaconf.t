@@ -150,6 +150,24 @@ else
 	skip 2 "not root"
 fi
 
+# --- texts of reports ---
+mkdir "$T/b"; printf 'myhostname = mx.b.test\nmaximal_queue_lifetime = 3\n' > "$T/b/main.cf"
+like "$(mtaconf -C "$T/b" -b)" "^This is the mail system at mx.b.test" "-b: how reports begin, names replaced"
+mtaconf -C "$T/b" -t > "$T/b/t"; like "$(cat "$T/b/t")" '^This is the mail system at .myhostname' "-t: templates, names as they are"
+is "$(mtaconf -C "$T/b" -b "$T/b/t" | grep -c 'mx.b.test\|it is 3 days old')" 4 "which can be used"
+printf 'delay_template = <<X\nSubject: late\n\nPatience for ${maximal_queue_lifetime_days} days.\nX\n' > "$T/b/own"
+echo "bounce_template_file = $T/b/own" >> "$T/b/main.cf"
+is "$(mtaconf -C "$T/b" -b | sed -n '/delay/,/EOF$/p' | sed -n 2p)" "Patience for 3 days." "-b: by bounce_template_file"
+is "$(mtaconf -C "$T/b" -t | grep -c '^[a-z]*_template = ')$(mtaconf -C "$T/b" -t | grep -c '^delay')" 31 "-t: the file, and what it lacks"
+echo 'x' >> "$T/b/own"
+like "$(mtaconf -C "$T/b" check)" "main.cf:3: error: bounce_template_file .*own: line 6: " "check finds a mistake in the file"
+if have_program postconf && postconf -t 2>/dev/null | grep -q failure_template; then
+	postconf -t > "$T/b/own"
+	like "$(mtaconf -C "$T/b" -b)" "^I'm sorry to have to inform you" "Postfix's templates are understood"
+else
+	skip 1 "postconf is not installed"
+fi
+
 # --- the manual page and the sample ---
 mtaconf manual >"$T/manual"
 sed -n '/parameters begin/,/parameters end/p' "$TOP/doc/main.cf.5" | sed '1d;$d' >"$T/page"

@@ -169,4 +169,5 @@ check_whole(struct check *k)
 	check_transports(k);
 	check_users(k);
 	check_tls(k);
+	check_templates(k);
 }

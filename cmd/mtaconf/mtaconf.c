@@ -20,13 +20,14 @@ static const char usage_text[] =
     "       mtaconf [-e] [-C dir] name=value ...\n"
     "       mtaconf -X | -# [-C dir] name ...\n"
     "       mtaconf -a | -A | -l | -m\n"
+    "       mtaconf -b | -t [-C dir] [file]\n"
     "       mtaconf [-C dir] check | manual\n"
     "       mtaconf [-j] init dir [name=value ...]";
 
 struct options {
 	struct config_options config;
 	struct print print;
-	int mode;                 /* 0, or one of e X # a A l m */
+	int mode;                 /* 0, or one of e X # a A l m b t */
 	bool json;
 };
 
@@ -101,6 +102,11 @@ run(const struct options *o, char *const *words)
 		if (!words[0])
 			program_usage(usage_text, "-%c needs names%s", o->mode, o->mode == 'e' ? " and values" : "");
 		return edit_file(&o->config, o->mode == 'e' ? EDIT_SET : o->mode == 'X' ? EDIT_REMOVE : EDIT_COMMENT, words);
+	case 'b':
+	case 't':
+		if (words[0] && words[1])
+			program_usage(usage_text, "-%c takes one file", o->mode);
+		return template_print(&o->config, o->mode == 'b', words[0]);
 	case 0:
 		break;
 	default:
@@ -150,7 +156,7 @@ take(struct options *o, int letter)
 	case 'v':
 		break;
 	default:
-		if (!strchr("eX#aAlm", letter)) {
+		if (!strchr("eX#aAlmbt", letter)) {
 			program_option(&o->config, letter == 'c' ? 'C' : letter, usage_text);
 			return;
 		}
@@ -169,8 +175,8 @@ main(int argc, char **argv)
 	proc_sane_fds();
 	msg_init(argv[0]);
 	opterr = 0;
-	while ((letter = getopt(argc, argv, "+:#AaC:c:deHhjlmno:pfvVXx")) != -1) {
-		if (letter == '?' && strchr("MFPtTbSEI", optopt))
+	while ((letter = getopt(argc, argv, "+:#AabC:c:deHhjlmno:pftvVXx")) != -1) {
+		if (letter == '?' && strchr("MFPTSEI", optopt))
 			program_usage(usage_text, "-%c: there is no master.cf here; services and their commands are parameters (services, service_NAME)", optopt);
 		take(&o, letter);
 	}

@@ -40,6 +40,10 @@ void check_whole(struct check *k);
 /* restrictions.c: the lists of smtpd_..._restrictions. */
 void check_restrictions(struct check *k, const char *where, const char *name, const char *value);
 
+/* template.c: how reports begin (words), or the templates themselves; path NULL: of bounce_template_file. An exit status. */
+int template_print(const struct config_options *o, bool words, const char *path);
+void check_templates(struct check *k);
+
 /* unread.c: whether no program of this version acts on the known parameter. */
 bool param_unread(const char *name);
 

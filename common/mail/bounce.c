@@ -38,9 +38,14 @@ flush(struct out *o)
 static void
 put(struct out *o, const char *s)
 {
-	if (o->b.len + strlen(s) > FLUSH)
+	size_t n = strlen(s);
+
+	if (o->b.len + n > FLUSH)
 		flush(o);
-	buf_adds(&o->b, s);
+	if (n <= FLUSH)
+		buf_adds(&o->b, s);
+	else if (!o->failed && queue_write(o->w, s, n) < 0)
+		o->failed = errno ? errno : EIO;
 }
 
 bool
@@ -351,44 +356,50 @@ put_person_rcpt(struct out *o, const struct bounce *b, const struct bounce_rcpt 
 
 /* How the text for people begins, without a template. */
 static void
-put_start(struct out *o, const struct bounce *b)
+add_start(struct buf *t, const struct bounce *b)
 {
-	struct buf t = BUF_INIT(1 << 16);
-
-	buf_addf(&t, "This is the mail system at %s.\n\n", b->hostname);
+	buf_addf(t, "This is the mail system at %s.\n\n", b->hostname);
 	if (action_of(b) == BOUNCE_DELAYED) {
 		if (b->copy)
-			buf_addf(&t, "A message of <%s>\nhas not been delivered yet to the recipients below. The sender has been told.\nIt will be tried until ",
+			buf_addf(t, "A message of <%s>\nhas not been delivered yet to the recipients below. The sender has been told.\nIt will be tried until ",
 			    b->sender);
 		else
-			buf_adds(&t, "Your message has not been delivered yet to the recipients below. You need not\nsend it again: it will be tried until\n");
-		date_format(b->retry_until, &t);
-		buf_adds(&t, ".\n");
+			buf_adds(t, "Your message has not been delivered yet to the recipients below. You need not\nsend it again: it will be tried until\n");
+		date_format(b->retry_until, t);
+		buf_adds(t, ".\n");
 	} else if (action_of(b) >= BOUNCE_DELIVERED) {
-		buf_adds(&t, "As you asked to be told, this is what became of your message:\n");
+		buf_adds(t, "As you asked to be told, this is what became of your message:\n");
 	} else if (!*b->sender) {
-		buf_adds(&t, "A report could not be delivered to the one that it was for. Nothing more will be\ntried.\n");
+		buf_adds(t, "A report could not be delivered to the one that it was for. Nothing more will be\ntried.\n");
 	} else if (b->copy) {
-		buf_addf(&t, "A message of <%s>\ncould not be delivered to the recipients below. The sender has been told, but for\n"
+		buf_addf(t, "A message of <%s>\ncould not be delivered to the recipients below. The sender has been told, but for\n"
 		    "recipients about whom no report was asked for (NOTIFY).\n", b->sender);
 	} else {
-		buf_adds(&t, "Your message could not be delivered to the recipients below. Nothing more will\n"
+		buf_adds(t, "Your message could not be delivered to the recipients below. Nothing more will\n"
 		    "be tried for them; they have not got it.\n");
 	}
-	put(o, t.data);
-	buf_free(&t);
+}
+
+void
+bounce_words(const struct bounce *b, struct buf *text)
+{
+	const char *body = template_of(b)->body;
+
+	if (body)
+		buf_adds(text, body);
+	else
+		add_start(text, b);
 }
 
 static void
 put_person(struct out *o, const struct bounce *b)
 {
 	const char *body = template_of(b)->body;
-	struct buf t = BUF_INIT(1 << 16);
+	struct buf t = BUF_INIT(8 << 20);
 
-	if (body)
-		put(o, body);
-	else
-		put_start(o, b);
+	bounce_words(b, &t);
+	put(o, t.data);
+	buf_clear(&t);
 	for (size_t i = 0; i < b->rcpts; i++)
 		put_person_rcpt(o, b, &b->rcpt[i]);
 	if (!body && !b->copy) {

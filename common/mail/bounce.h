@@ -50,6 +50,9 @@ bool bounce_wanted(const char *params, const char *what);
 /* True when the report needs SMTPUTF8, or eight bit transport: for the opt line of the report. */
 bool bounce_utf8(const struct bounce *b);
 bool bounce_8bit(const struct bounce *b);
+/* Appends the words that a report begins with: those of the template, or the built-in ones. Of b these are used: hostname, sender,
+ * copy, retry_until, templates, and the action of the first recipient. */
+void bounce_words(const struct bounce *b, struct buf *text);
 /* Writes the whole report, with its header. 0, or -1 (errno): reading the message or writing the report failed. */
 int bounce_write(struct queue_writer *w, const struct bounce *b);
 #endif
