@@ -139,6 +139,7 @@ $Q undelete "$A" >/dev/null
 is "$(where "$A")" "hold " "undelete brings it back, on hold"
 $Q delete --now "$A" >/dev/null
 is "$(where "$A")" "" "delete --now does not leave it in the trash"
+is "$(sed -n "s/.* mta.postsuper\[[0-9]*\]: $A: //p" "$T/log" | tail -4 | tr '\n' ';')" "released from hold;moved to the trash;brought back from the trash, placed on hold;removed;" "the log tells who did it, for trace"
 
 # --- show ---
 

@@ -3,6 +3,7 @@
 /* The verbs that move messages: flush, hold, release, requeue, delete, undelete. Each message by one rename, which
  * either happens or does not; the queue manager sees what comes into incoming/, and lets go of what is no longer in active/. */
 #include "act.h"
+#include "mail/log.h"
 #include "print.h"
 #include "showq.h"
 
@@ -97,6 +98,19 @@ perform(struct action *a, struct item *it)
 	return 0;
 }
 
+/* The log tells what became of a message, also by an administrator's hand. */
+static void
+log_action(const struct action *a, const char *id)
+{
+	const char *text = a->postsuper ? a->postsuper : a->now && a->to == QUEUE_TRASH ? "removed" : a->log;
+
+	if (!text || a->s->dry)
+		return;
+	log_info("%s: %s", id, text);
+	if (a->done % 256 == 0)
+		log_flush();
+}
+
 static int
 act(void *arg, struct item *it)
 {
@@ -119,6 +133,7 @@ act(void *arg, struct item *it)
 		return errno == EACCES || errno == EPERM || errno == EROFS; /* so it will be for the others too */
 	}
 	a->done++;
+	log_action(a, it->id);
 	if (a->postsuper && a->s->ids.n)
 		fprintf(stderr, "postsuper: %s: %s\n", it->id, a->postsuper);
 	else if (!a->quiet && !a->postsuper)
@@ -132,7 +147,12 @@ act_run(struct action *a, struct selection *s)
 	int status;
 
 	a->s = s;
+	if ((a->log || a->postsuper) && !s->dry) {
+		log_open_command(s->app->config, "postsuper");
+		log_batch(true);
+	}
 	status = select_run(s, act, a);
+	log_batch(false);
 	if (a->failed)
 		return EX_UNAVAILABLE;
 	return a->done == 0 && status == EX_OK ? EX_NOINPUT : status;
@@ -196,7 +216,7 @@ verb_flush(struct app *app, int argc, char **argv)
 int
 verb_hold(struct app *app, int argc, char **argv)
 {
-	struct action a = { .did = "held", .would = "would hold", .to = QUEUE_HOLD,
+	struct action a = { .did = "held", .would = "would hold", .log = "placed on hold", .to = QUEUE_HOLD,
 		.from = BIT(QUEUE_INCOMING) | BIT(QUEUE_ACTIVE) | BIT(QUEUE_DEFERRED) };
 
 	return run(app, argc, argv, &a, true);
@@ -205,7 +225,7 @@ verb_hold(struct app *app, int argc, char **argv)
 int
 verb_release(struct app *app, int argc, char **argv)
 {
-	struct action a = { .did = "released", .would = "would release", .from = BIT(QUEUE_HOLD), .to = QUEUE_INCOMING };
+	struct action a = { .did = "released", .would = "would release", .log = "released from hold", .from = BIT(QUEUE_HOLD), .to = QUEUE_INCOMING };
 
 	return run(app, argc, argv, &a, true);
 }
@@ -213,7 +233,7 @@ verb_release(struct app *app, int argc, char **argv)
 int
 verb_requeue(struct app *app, int argc, char **argv)
 {
-	struct action a = { .did = "requeued", .would = "would requeue", .to = QUEUE_INCOMING, .forget = true,
+	struct action a = { .did = "requeued", .would = "would requeue", .log = "requeued", .to = QUEUE_INCOMING, .forget = true,
 		.from = BIT(QUEUE_DEFERRED) | BIT(QUEUE_HOLD) | BIT(QUEUE_CORRUPT) };
 
 	return run(app, argc, argv, &a, true);
@@ -222,7 +242,7 @@ verb_requeue(struct app *app, int argc, char **argv)
 int
 verb_expire(struct app *app, int argc, char **argv)
 {
-	struct action a = { .did = "expired", .would = "would expire", .to = QUEUE_INCOMING, .expire = true,
+	struct action a = { .did = "expired", .would = "would expire", .log = "expired", .to = QUEUE_INCOMING, .expire = true,
 		.from = BIT(QUEUE_INCOMING) | BIT(QUEUE_ACTIVE) | BIT(QUEUE_DEFERRED) | BIT(QUEUE_HOLD) };
 
 	return run(app, argc, argv, &a, true);
@@ -258,7 +278,7 @@ expire(void *arg, const char *id)
 int
 verb_delete(struct app *app, int argc, char **argv)
 {
-	struct action a = { .did = "deleted", .would = "would delete", .to = QUEUE_TRASH,
+	struct action a = { .did = "deleted", .would = "would delete", .log = "moved to the trash", .to = QUEUE_TRASH,
 		.from = BIT(QUEUE_INCOMING) | BIT(QUEUE_ACTIVE) | BIT(QUEUE_DEFERRED) | BIT(QUEUE_HOLD) | BIT(QUEUE_CORRUPT) | BIT(QUEUE_MAILDROP) };
 
 	struct buf err = BUF_INIT(4096);
@@ -272,7 +292,7 @@ verb_delete(struct app *app, int argc, char **argv)
 int
 verb_undelete(struct app *app, int argc, char **argv)
 {
-	struct action a = { .did = "brought back", .would = "would bring back", .from = BIT(QUEUE_TRASH), .to = QUEUE_HOLD };
+	struct action a = { .did = "brought back", .would = "would bring back", .log = "brought back from the trash, placed on hold", .from = BIT(QUEUE_TRASH), .to = QUEUE_HOLD };
 
 	return run(app, argc, argv, &a, true);
 }

@@ -17,6 +17,7 @@ struct action {
 	bool release;             /* expire: what is on hold, too, is let go */
 	bool now;                 /* to the trash means away */
 	bool quiet;               /* prints nothing */
+	const char *log;          /* what the log says of each, in Postfix's words: "placed on hold"; NULL: nothing */
 	const char *postsuper;    /* prints as postsuper(1) does: "placed on hold" */
 	struct selection *s;
 	uint64_t done, failed;
