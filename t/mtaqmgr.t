@@ -337,10 +337,13 @@ add ok@send.test oky@one.test; t0=$(date +%s%N)
 logged "$ID: removed"; t1=$(date +%s%N)
 [ $(((t1 - t0) / 1000000)) -lt 2000 ]; ok $? "1000 messages of one sender: another sender's message to the same destination is next ($(((t1 - t0) / 1000000)) ms)"
 stop; find "$Q/active" "$Q/incoming" -type f -exec rm -f {} +; : > "$LOG"
-manager -o qmgr_message_active_limit=50
+: > "$D/jobs.pids"; chmod 666 "$D/jobs.pids"
+manager -o qmgr_message_active_limit=10 -o max_use=20
 addmany 2000 bulk@send.test okbulk@one.test
 wait_for 20 sh -c "[ -z \"\$(find '$Q/active' '$Q/incoming' -type f)\" ]"; ok $? "a heap of messages of one sender is worked off"
 is "$(grep -c okbulk "$D/jobs")" 2000 "each of them once"
+n=$(wc -l < "$D/jobs.pids"); [ "$n" -ge 100 ]; ok $? "max_use=20: after so many jobs an agent is replaced ($n processes)"
+like "$(cat "$LOG")" "warning: the active queue is full \([0-9]+ messages\).* deliveries of it are for [a-z.]*one.test by transport fake" "a full active queue is told of, and of whom it is full"
 
 # --- one message with very many recipients ---
 : > "$D/jobs"

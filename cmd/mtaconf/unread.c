@@ -33,7 +33,7 @@ static const char *const unread[] = { /* sorted */
 	"multi_recipient_bounce_reject_code", "nested_header_checks", "non_fqdn_reject_code", "non_smtpd_milters",
 	"openssl_path", "owner_request_special", "permit_mx_backup_networks", "plaintext_reject_code",
 	"pop3_reuse_xuidl", "pop3_uidl_format", "prepend_delivered_header", "propagate_unmatched_extensions",
-	"protocols", "proxy_read_maps", "qmgr_clog_warn_time", "rbl_reply_maps",
+	"protocols", "proxy_read_maps", "rbl_reply_maps",
 	"receive_override_options", "recipient_bcc_maps", "recipient_canonical_classes",
 	"recipient_canonical_maps", "reject_code", "relay_clientcerts", "remote_header_rewrite_domain",
 	"require_home_directory", "reset_owner_alias", "resolve_dequoted_address", "resolve_null_domain",

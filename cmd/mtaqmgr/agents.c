@@ -44,6 +44,7 @@ struct agent {
 	struct agent *next, **before;        /* idle ones */
 	struct job *job;
 	unsigned reload;          /* the configuration that it was started with */
+	int64_t used;             /* jobs that it has done */
 	bool heard;               /* has answered in this job */
 	bool killed, exited;
 };
@@ -213,7 +214,8 @@ agent_done(struct agent *a)
 
 	a->job = NULL;
 	a->pool->t->deaths = 0;
-	if (a->reload != reloads || manager.stopping)
+	a->used++;
+	if (a->reload != reloads || manager.stopping || (manager.max_use > 0 && a->used >= manager.max_use))
 		agent_close(a);
 	else
 		idle_add(a);

@@ -390,3 +390,28 @@ dest_reload(void)
 	if (dests)
 		strmap_each(dests, reconfigure, NULL);
 }
+
+static void
+find_largest(const char *name, void *value, void *arg)
+{
+	struct dest **largest = arg, *d = value;
+
+	(void)name;
+	if (!*largest || d->jobs.n + (size_t)d->busy > (*largest)->jobs.n + (size_t)(*largest)->busy)
+		*largest = d;
+}
+
+void
+dest_clogged(void)
+{
+	static int64_t next;
+	struct dest *d = NULL;
+
+	if (!manager.clog_warning || clock_mono() < next || !dests)
+		return;
+	next = clock_deadline(manager.clog_warning);
+	strmap_each(dests, find_largest, &d);
+	if (d)
+		log_warn("the active queue is full (%zu messages), others have to wait: %zu deliveries of it are for %s by transport %s",
+		    message_count(), d->jobs.n + (size_t)d->busy, *d->nexthop ? d->nexthop : "one user", d->t->name);
+}

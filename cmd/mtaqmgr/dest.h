@@ -109,5 +109,7 @@ void dest_start_failed(struct job *j, const char *text);
 /* The configuration has changed. */
 void dest_reload(void);
 struct transport *dest_transports(void);
+/* Nothing can be taken, for lack of room: warns, once in qmgr_clog_warn_time, of the destination that takes most of it. */
+void dest_clogged(void);
 size_t dest_busy(void);                      /* jobs under way */
 #endif

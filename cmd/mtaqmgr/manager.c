@@ -56,6 +56,8 @@ manager_configure(struct config *c, struct buf *err)
 	manager.fork_attempts = (unsigned)config_int(c, "fork_attempts");
 	manager.soft_bounce = config_bool(c, "soft_bounce");
 	manager.fork_delay = config_time(c, "fork_delay");
+	manager.max_use = config_int(c, "max_use");
+	manager.clog_warning = config_time(c, "qmgr_clog_warn_time");
 	manager.max_idle = config_time(c, "max_idle");
 	if (manager.minimal_backoff < 1)
 		manager.minimal_backoff = 1;

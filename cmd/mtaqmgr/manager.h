@@ -24,7 +24,8 @@ struct manager {
 	int64_t minimal_backoff, maximal_backoff;
 	int64_t queue_lifetime, bounce_lifetime;
 	int64_t delay_warning;    /* 0: none */
-	int64_t transport_retry, max_idle;
+	int64_t transport_retry, max_idle, clog_warning;
+	int64_t max_use;          /* jobs of an agent; 0: no limit */
 	int64_t fork_delay;
 	unsigned fork_attempts;
 	bool soft_bounce;         /* what would be returned waits */

@@ -151,6 +151,7 @@ open_queue(struct config *c)
 
 	/* what is missing is made where we may: the top directory may well be root's */
 	if (queue_open(&manager.queue, config_str(c, "queue_directory"), false, &err) < 0) {
+		log_warn("%s: what is missing is made", err.data);
 		buf_clear(&err);
 		if (queue_open(&manager.queue, config_str(c, "queue_directory"), true, &err) < 0)
 			msg_die(EX_NOINPUT, "%s", err.data);

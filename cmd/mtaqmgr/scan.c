@@ -4,6 +4,7 @@
  * whoever comes new does not wait behind a hundred thousand messages of somebody else. */
 #include "scan.h"
 
+#include "dest.h"
 #include "loop.h"
 #include "manager.h"
 #include "message.h"
@@ -279,6 +280,8 @@ take_messages(void)
 	int64_t until = clock_mono() + LOOP_SLICE, due;
 
 	tell_flow();
+	if (!message_room() && !manager.stopping && (ring_n || wait_next() <= clock_real() / 1000000))
+		dest_clogged();
 	while (take_one())
 		if (clock_mono() > until)
 			return true;

@@ -7,7 +7,8 @@
  *
  *   relayed... passed... expanded...  sent, with that action
  *
- * anything else is sent. Each job is noted in the file of the first argument after -b: "id sender recipient ... uid=N".
+ * anything else is sent. Each job is noted in the file of the first argument after -b: "id sender recipient ... uid=N". FILE.pids,
+ * when it is there, gets a line from each process.
  *
  *   fakeagent -b file */
 #include "mail/agent.h"
@@ -64,6 +65,22 @@ answer(struct agent_reply *r, const char *addr)
 		agent_reply_add(r, AGENT_SENT, "2.0.0", addr, "mx.fake[192.0.2.1]:25", "0.1/0.2/0.3", "250 2.0.0 taken");
 }
 
+static void
+note_process(const char *path)
+{
+	struct buf name = BUF_INIT(4096);
+	char text[32];
+	int fd, n = snprintf(text, sizeof text, "%d\n", (int)getpid());
+
+	buf_addf(&name, "%s.pids", path);
+	fd = open(name.data, O_WRONLY | O_APPEND);
+	if (fd >= 0) {
+		(void)!write(fd, text, (size_t)n);
+		close(fd);
+	}
+	buf_free(&name);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -72,6 +89,7 @@ main(int argc, char **argv)
 
 	if (argc != 3 || strcmp(argv[1], "-b") != 0)
 		return 64;
+	note_process(argv[2]);
 	agent_reply_init(&r, 0);
 	while (agent_receive(0, &j) > 0) {
 		note(&j, argv[2]);
