@@ -35,6 +35,7 @@ struct mailbox {
 };
 
 enum { BLOCK = 65536 };
+#define SIZE_BELIEVED (UINT64_C(1) << 40) /* of a name: their sum is not to wrap */
 
 static const char *
 name_of(const struct mailbox *m, const struct entry *e)
@@ -321,7 +322,7 @@ mailbox_size(struct mailbox *m, size_t i, uint64_t *octets)
 
 	if (!(e->flags & SIZED)) {
 		w = memmem(name, strcspn(name, ":"), ",W=", 3);
-		if (!w || num_u64n(w + 3, strspn(w + 3, "0123456789"), INT64_MAX, &e->size) < 0) {
+		if (!w || num_u64n(w + 3, strspn(w + 3, "0123456789"), SIZE_BELIEVED, &e->size) < 0) {
 			uint64_t size = 0;
 
 			r = count_octets(m, i, &size);

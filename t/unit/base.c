@@ -63,16 +63,25 @@ numbers(void)
 	static const struct { const char *text; uint64_t max, value; bool good; } u[] = {
 		{ "0", 0, 0, true }, { "10", 10, 10, true }, { "11", 10, 0, false }, { "18446744073709551615", UINT64_MAX, UINT64_MAX, true },
 		{ "18446744073709551616", UINT64_MAX, 0, false }, { "99999999999999999999999", UINT64_MAX, 0, false },
+		{ "18446744073709551617", UINT64_MAX, 0, false }, { "18446744073709551625", UINT64_MAX, 0, false }, { "18446744073709551626", 10, 0, false },
+		{ "2147483648", INT32_MAX, 0, false }, { "2147483647", INT32_MAX, INT32_MAX, true }, { "4294967296", UINT32_MAX, 0, false },
+		{ "4294967295", UINT32_MAX, UINT32_MAX, true }, { "9223372036854775808", INT64_MAX, 0, false },
+		{ "9223372036854775807", INT64_MAX, INT64_MAX, true }, { "184467440737095516160", UINT64_MAX, 0, false },
 		{ "", 10, 0, false }, { "-1", 10, 0, false }, { "+1", 10, 0, false }, { " 1", 10, 0, false }, { "1 ", 10, 0, false },
 		{ "0x1", 10, 0, false }, { "1e1", 10, 0, false }, { "007", 10, 7, true },
 	};
 	static const struct { const char *text; char def; int64_t seconds; } t[] = {
 		{ "5", 's', 5 }, { "5", 'm', 300 }, { "5s", 'd', 5 }, { "2h", 's', 7200 }, { "1d", 's', 86400 }, { "1w", 's', 604800 },
 		{ "5x", 's', -1 }, { "h", 's', -1 }, { "", 's', -1 }, { "1hh", 's', -1 }, { "-1h", 's', -1 }, { "9223372036854775807w", 's', -1 },
+		{ "4294967296", 's', INT64_C(4294967296) }, { "2147483648m", 's', INT64_C(2147483648) * 60 }, { "18446744073709551617", 's', -1 },
+		{ "9223372036854", 's', INT64_C(9223372036854) }, { "9223372036855", 's', -1 }, { "30500568904944w", 's', -1 },
 	};
 	static const struct { const char *text; uint64_t bytes; bool good; } z[] = {
 		{ "0", 0, true }, { "512", 512, true }, { "1k", 1024, true }, { "10M", 10485760, true }, { "1g", 1 << 30, true },
-		{ "2T", UINT64_C(2) << 40, true }, { "8388608T", 0, false }, { "1x", 0, false }, { "k", 0, false }, { "", 0, false }, { "1kb", 0, false },
+		{ "2T", UINT64_C(2) << 40, true }, { "8388608T", 0, false }, { "8388607T", UINT64_C(8388607) << 40, true },
+		{ "4G", UINT64_C(4) << 30, true }, { "4194305k", UINT64_C(4194305) << 10, true }, { "9223372036854775807", INT64_MAX, true },
+		{ "9223372036854775808", 0, false }, { "18446744073709551617", 0, false }, { "16777217T", 0, false },
+ { "1x", 0, false }, { "k", 0, false }, { "", 0, false }, { "1kb", 0, false },
 	};
 	uint64_t v = 77;
 	int64_t s = 77;
@@ -91,6 +100,8 @@ numbers(void)
 	}
 	ok(num_i64("-5", -10, 10, &s) == 0 && s == -5, "a negative number");
 	ok(num_i64("-11", -10, 10, &s) < 0 && num_i64("--1", -10, 10, &s) < 0 && num_i64("-", -10, 10, &s) < 0 && s == -5, "and bad ones");
+	ok(num_i64("-9223372036854775807", INT64_MIN, INT64_MAX, &s) == 0 && s == -INT64_MAX && num_i64("9223372036854775808", INT64_MIN, INT64_MAX, &s) < 0 &&
+	       num_i64("-18446744073709551615", INT64_MIN, INT64_MAX, &s) < 0 && s == -INT64_MAX, "at the edge of 64 bits");
 	ok(num_u64n("123abc", 3, 1000, &v) == 0 && v == 123, "a number within a text");
 }
 
