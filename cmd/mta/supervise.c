@@ -193,6 +193,7 @@ static void
 open_notices(struct supervisor *v)
 {
 	struct sockaddr_un sun = { .sun_family = AF_UNIX };
+	mode_t mask;
 
 	buf_init(&v->notify, sizeof sun.sun_path - 1);
 	v->notices = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -201,9 +202,11 @@ open_notices(struct supervisor *v)
 	memcpy(sun.sun_path, v->notify.data, v->notify.len + 1);
 	(void)unlink(v->notify.data);
 	/* open to all users: who has sent a notice is known from the kernel */
+	mask = umask(0111);
 	if (setsockopt(v->notices, SOL_SOCKET, SO_PASSCRED, &(int){ 1 }, sizeof(int)) < 0 ||
-	    bind(v->notices, (struct sockaddr *)&sun, sizeof sun) < 0 || chmod(v->notify.data, 0666) < 0)
+	    bind(v->notices, (struct sockaddr *)&sun, sizeof sun) < 0)
 		buf_clear(&v->notify);
+	umask(mask);
 }
 
 /* Takes what has come: READY=1 from a process in the session of a service. */

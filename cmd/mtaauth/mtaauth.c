@@ -132,6 +132,7 @@ given_socket(const struct program *p, const struct server *s)
 int
 main(int argc, char **argv)
 {
+	static const char *const nothing[] = { NULL };
 	struct program p = { 0 };
 	struct server s = { .name = "mtaauth", .unix_mode = 0600, .arg = &p, .setup = setup, .worker = worker, .session = session, .log = log_line };
 	struct buf err = BUF_INIT(4096);
@@ -163,6 +164,7 @@ main(int argc, char **argv)
 		.memory = (uint64_t)config_size(c, "default_vsz_limit"),
 		.user = *user && strcmp(user, "root") != 0 ? user : NULL, /* root: the server says so and goes on */
 	};
+	s.limits.writable = nothing; /* passwords are read here, never changed */
 	s.limits.unconfined = !s.limits.user; /* who wants root here wants files that root alone may read, and helpers of PAM */
 	status = server_run(&s);
 	if (own)

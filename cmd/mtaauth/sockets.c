@@ -40,7 +40,26 @@ in_use(const char *path)
 	return fd >= 0;
 }
 
-/* A listening socket at path, its file with this owner and mode from the first moment on. */
+/* Gives the socket that we just made at path to its owner. The directory belongs to users that we must not trust as root: what is
+ * there now may be another file, or a link to one. */
+static int
+give(const char *path, uid_t uid, gid_t gid)
+{
+	int fd = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC), r = -1;
+	struct stat st;
+
+	if (fd < 0)
+		return -1;
+	if (fstat(fd, &st) == 0) {
+		errno = EPERM;
+		if (S_ISSOCK(st.st_mode) && st.st_uid == geteuid())
+			r = fchownat(fd, "", uid, gid, AT_EMPTY_PATH);
+	}
+	close(fd);
+	return r;
+}
+
+/* A listening socket at path, its file with this owner, and from the first moment with this mode. */
 static int
 make(const char *path, uid_t uid, gid_t gid, mode_t mode, struct buf *err)
 {
@@ -58,13 +77,11 @@ make(const char *path, uid_t uid, gid_t gid, mode_t mode, struct buf *err)
 	}
 	memcpy(sun.sun_path, path, strlen(path) + 1);
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	mask = umask(0777);
+	mask = umask(0777 & ~mode);
 	r = fd < 0 ? -1 : bind(fd, (struct sockaddr *)&sun, sizeof sun);
 	umask(mask);
 	if (r == 0 && geteuid() == 0)
-		r = chown(path, uid, gid);
-	if (r == 0)
-		r = chmod(path, mode);
+		r = give(path, uid, gid);
 	if (r == 0)
 		r = listen(fd, BACKLOG);
 	if (r == 0)

@@ -149,16 +149,24 @@ ask_master(struct pop *p, const char *request_id, const char *connection, struct
 	return r;
 }
 
-/* Becomes the owner of the mailbox: never root. 0 or -1 with err. */
+/* Becomes the owner of the mailbox (mail_owner, where the auth server names none): never root. 0 or -1 with err. */
 static int
-become(const char *fields, struct buf *err)
+become(struct pop *p, const char *fields, struct buf *err)
 {
 	struct buf uid = BUF_INIT(16), gid = BUF_INIT(16);
 	const struct passwd *pw;
 	uint64_t u = 0, g = 0;
 	int r = -1;
 
-	if (auth_field(fields, "uid", &uid) != 1 || num_u64(uid.data, UINT32_MAX - 1, &u) < 0 || u == 0)
+	if (auth_field(fields, "uid", NULL) != 1) {
+		const char *owner = config_str(p->config, "mail_owner");
+
+		r = proc_become(owner, (uid_t)-1, (gid_t)-1);
+		if (r == 0 && geteuid() == 0)
+			r = -1;
+		if (r < 0)
+			buf_addf(err, "become %s: %s", owner, geteuid() == 0 ? "not a user to serve a mailbox as" : strerror(errno));
+	} else if (auth_field(fields, "uid", &uid) != 1 || num_u64(uid.data, UINT32_MAX - 1, &u) < 0 || u == 0)
 		buf_addf(err, "not a user to serve a mailbox as: uid=%s", uid.data);
 	else if (auth_field(fields, "gid", &gid) != 1 || num_u64(gid.data, UINT32_MAX - 1, &g) < 0 || g == 0)
 		buf_addf(err, "not a group to serve a mailbox as: gid=%s", gid.data);
@@ -183,7 +191,7 @@ serve(struct pop *p, int fd, char *const line[LINES], const char *pending, size_
 
 	s.secure = s.tls || strcmp(line[5], "secure") == 0;
 	if (r == 0)
-		r = become(fields.data, &err);
+		r = become(p, fields.data, &err);
 	proc_harden();
 	s.confine = true;
 	io_init(&s.io, fd, fd);

@@ -165,6 +165,7 @@ parse_options(struct pop *p, struct server *s, int argc, char **argv)
 int
 main(int argc, char **argv)
 {
+	static const char *const nothing[] = { NULL };
 	struct pop p = { 0 };
 	struct server s = { .name = "mtapop", .unix_mode = 0600, .arg = &p, .setup = setup, .refresh = refresh, .worker = worker, .session = session,
 		.refuse = refuse, .exempt = exempt, .log = log_line };
@@ -190,6 +191,7 @@ main(int argc, char **argv)
 	s.limits.memory = (uint64_t)config_size(c, "default_vsz_limit");
 	if (geteuid() == 0) {
 		s.limits.user = config_str(c, "mail_owner");
+		s.limits.writable = nothing; /* mailboxes are for the processes that monitor_request makes */
 		s.monitor = monitor_request;
 		p.monitor = true;
 	}
