@@ -20,6 +20,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #define SAME_TROUBLE 3600         /* seconds between two notices with one subject */
 
@@ -205,11 +206,13 @@ void
 notify_session(struct message *m, const char *transport, const char *class, const char *about, const char *said)
 {
 	struct buf title = BUF_INIT(8192), body = BUF_INIT(1 << 18), err = BUF_INIT(4096);
-	char id[QUEUE_ID_MAX + 1];
+	char id[QUEUE_ID_MAX + 1], *from = notice_from(manager.config);
+	bool ours = strcasecmp(from, m->e.sender) == 0;
 	uint64_t left_out = 0;
 	int r;
 
-	if (!report_class(manager.config, class) || notice_sender(manager.config, m->e.sender))
+	free(from);
+	if (ours || !report_class(manager.config, class))
 		return;
 	r = notice_budget(&manager.queue, "delivery", &left_out);
 	if (r == 0)

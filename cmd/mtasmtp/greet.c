@@ -105,7 +105,7 @@ command_ehlo(struct session *s, const struct smtp_command *c)
 	s->code = 250;
 	for (char *p = out.data; (p = strchr(p, '\n'));)
 		*p = p[1] ? ',' : '\0';
-	record_note(s, TRANSCRIPT_SERVER, "250 %s", out.data);
+	record_reply(s, "250 ", 4, out.data, out.len - 1);
 	buf_free(&out);
 }
 

@@ -9,7 +9,6 @@
 #include "settings.h"
 
 #include "mail/log.h"
-#include "mail/notice.h"
 #include "mail/submitters.h"
 
 #include "base/clock.h"
@@ -144,7 +143,7 @@ command_mail(struct session *s, const struct smtp_command *c)
 		return;
 	buf_clear(&s->tx.sender);
 	buf_add(&s->tx.sender, s->addr_text.data, s->addr_text.len);
-	s->record.ours = s->record.ours || (s->set->notices && notice_sender(s->set->conf, s->addr_text.data));
+	s->record.ours = s->record.ours || strcasecmp(s->set->notices_from, s->addr_text.data) == 0;
 	s->tx.open = true;
 	s->tx.size = m.size;
 	s->tx.utf8 = m.utf8;

@@ -13,6 +13,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
@@ -158,16 +159,16 @@ record_reply(struct session *s, const char *start, size_t start_len, const char 
 void
 record_note(struct session *s, enum transcript_who who, const char *fmt, ...)
 {
-	struct buf text = BUF_INIT(4096);
+	char text[512];
 	va_list ap;
+	int n;
 
 	if (!s->set->notices)
 		return;
 	va_start(ap, fmt);
-	buf_vaddf(&text, fmt, ap);
+	n = vsnprintf(text, sizeof text, fmt, ap);
 	va_end(ap);
-	transcript_add(&s->record.said, who, text.data, text.len);
-	buf_free(&text);
+	transcript_add(&s->record.said, who, text, n < (int)sizeof text ? (size_t)n : sizeof text - 1);
 }
 
 void

@@ -209,6 +209,7 @@ settings_new(struct config *conf, bool implicit_tls, struct buf *warnings, struc
 	s->banner = config_str(conf, "smtpd_banner");
 	s->queue_dir = config_str(conf, "queue_directory");
 	s->notices = notice_classes(conf);
+	s->notices_from = notice_from(conf);
 	read_limits(s, conf);
 	read_habits(s, conf);
 	read_auth(s, conf);
@@ -245,5 +246,6 @@ settings_free(struct settings **sp)
 	if (s->conf)
 		config_close(&s->conf);
 	free(s->auth_socket);
+	free(s->notices_from);
 	free(s);
 }

@@ -29,6 +29,7 @@ struct tls_context;
 
 struct settings {
 	struct config *conf;
+	char *notices_from;               /* double_bounce_sender with its domain */
 	unsigned notices;                 /* notify_classes, NOTICE_* */
 	uid_t caller;                     /* who started us: who types at a terminal */
 	const char *hostname, *mail_name, *origin, *banner, *queue_dir;

@@ -186,18 +186,15 @@ put_received(struct job *j, const struct queue_envelope *e, struct queue_writer 
 	buf_free(&received);
 }
 
-/* In maildrop/ it is not logged: the users who come here cannot all write the log, and what has a queue ID is logged by pickup. */
+/* Before the commit: behind it the queue manager's lines would come first. In maildrop/ it is not logged: the users who come here
+ * cannot all write the log, and what has a queue ID is logged by pickup. */
 static void
-tell(struct job *j, struct input *in, const struct queue *q, const char *id)
+log_arrival(const struct job *j, const struct input *in, const char *id)
 {
-	if (!q->drop) {
-		log_open_command(j->config, "pickup");
-		log_info("%s: uid=%ju from=<%s>", id, (uintmax_t)getuid(), j->sender);
-		log_component("cleanup");
-		log_info("%s: message-id=%s", id, compose_message_id(in->compose));
-	}
-	if (j->verbose)
-		msg_warn(q->drop ? "waits in maildrop as %s: the mail system is down" : "queued as %s", id);
+	log_open_command(j->config, "pickup");
+	log_info("%s: uid=%ju from=<%s>", id, (uintmax_t)getuid(), j->sender);
+	log_component("cleanup");
+	log_info("%s: message-id=%s", id, compose_message_id(in->compose));
 }
 
 static int
@@ -207,18 +204,26 @@ write_queue_file(struct job *j, struct input *in, struct queue *q, struct buf *e
 	struct queue_envelope e;
 	struct queue_writer *w;
 	int r = -1, saved = 0;
+	bool began;
 
 	envelope(j, in, &e);
 	w = queue_write_begin(q, &e, err);
+	began = w != NULL;
 	if (w) {
 		if (!q->drop)
 			put_received(j, &e, w);
 		input_each(in, to_queue, w); /* a failure shows at the commit */
+		if (!q->drop)
+			log_arrival(j, in, e.id);
 		r = queue_write_commit(&w, q->drop ? QUEUE_MAILDROP : QUEUE_INCOMING, id, err);
 	}
 	saved = errno;
-	if (r == 0)
-		tell(j, in, q, id);
+	if (r < 0 && began && !q->drop)
+		log_warn("%s: not queued: %s", e.id, err->data);
+	if (r == 0 && !q->drop && strcmp(id, e.id) != 0) /* its name was taken: a clock was set back */
+		log_info("%s: renamed to %s", e.id, id);
+	if (r == 0 && j->verbose)
+		msg_warn(q->drop ? "waits in maildrop as %s: the mail system is down" : "queued as %s", id);
 	queue_envelope_free(&e);
 	errno = saved;
 	return r;

@@ -14,6 +14,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/file.h>
@@ -56,17 +57,13 @@ notice_class_names(unsigned classes, struct buf *out)
 		}
 }
 
-bool
-notice_sender(struct config *c, const char *addr)
+char *
+notice_from(struct config *c)
 {
-	const char *name = config_str(c, "double_bounce_sender");
 	struct buf full = BUF_INIT(4096);
-	bool yes;
 
-	report_qualify(c, &full, name);
-	yes = strcasecmp(full.data, addr) == 0 || strcasecmp(name, addr) == 0;
-	buf_free(&full);
-	return yes;
+	report_qualify(c, &full, config_str(c, "double_bounce_sender"));
+	return buf_steal(&full);
 }
 
 /* A message of ours that is no report. */
@@ -94,12 +91,13 @@ notice_queue(struct config *c, struct queue *q, const char *to, const char *subj
     struct buf *err)
 {
 	const char *notice = config_str(c, to), *host = config_str(c, "myhostname");
-	struct buf from = BUF_INIT(4096), rcpt = BUF_INIT(4096), mail = BUF_INIT(1 << 20);
+	struct buf rcpt = BUF_INIT(4096), mail = BUF_INIT(1 << 20);
+	char *from;
 	int r;
 
 	if (!*notice)
 		return 0;
-	report_qualify(c, &from, config_str(c, "double_bounce_sender"));
+	from = notice_from(c);
 	report_qualify(c, &rcpt, notice);
 	queue_id_new(id);
 	buf_adds(&mail, "Date: ");
@@ -112,9 +110,9 @@ notice_queue(struct config *c, struct queue *q, const char *to, const char *subj
 		buf_adds(err, "the notice is too long");
 		r = -1;
 	} else {
-		r = write_message(q, &mail, from.data, rcpt.data, id, err);
+		r = write_message(q, &mail, from, rcpt.data, id, err);
 	}
-	buf_free(&from);
+	free(from);
 	buf_free(&rcpt);
 	buf_free(&mail);
 	return r < 0 ? -1 : 1;

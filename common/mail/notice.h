@@ -24,8 +24,8 @@ unsigned notice_class_find(const char *name, size_t n);
  * is told; -1 with err. */
 int notice_queue(struct config *c, struct queue *q, const char *to, const char *subject, const char *text, char id[QUEUE_ID_MAX + 1],
     struct buf *err);
-/* True for double_bounce_sender, and for the name alone: mail of ours about mail. */
-bool notice_sender(struct config *c, const char *addr);
+/* double_bounce_sender, with its domain: the sender of notices and of other mail of ours about mail. The caller's to free. */
+char *notice_from(struct config *c);
 
 /* The budget of notices about sessions, so that a flood of bad sessions floods neither the postmaster nor the queue: NOTICE_BURST
  * at once, then one in NOTICE_EVERY seconds, counted for all processes together in state/notices-NAME of the queue. 1: one may
