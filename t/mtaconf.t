@@ -98,6 +98,7 @@ finding 'mynetworks = 192.168.0.0/8' 'error: .*did you mean 192.0.0.0/8' "a netw
 finding 'mynetworks = 127.0.0.0/8 [::]/128' 'error: .*did you mean \[::1\]/128' "[::]/128 for [::1]/128"
 finding 'mynetworks = 0.0.0.0/0' 'error: .*everybody' "a network of everybody"
 finding 'smtpd_relay_restrictions = permit_mynetworks' 'error: .*everybody may send everywhere' "an open relay"
+finding 'authorized_mailq_users = !static:x, !bogus:y' 'error: .*"bogus:y": there is no table type "bogus"' "a table type that is not there, in a list of users"
 finding 'message_size_limit = 10 MB' 'error: .*is not a size' "a value that does not parse"
 finding 'relayhost = [mx] # the provider' 'warning: .*a comment needs a line of its own' "a comment on the line of a value"
 finding 'relayhost = "mx"' 'warning: .*quotes are part of the value' "quotes"

@@ -161,6 +161,10 @@ run other postqueue -f; is "$STATUS" 0 "names in a table; one that the system do
 reload authorized_mailq_users=fail:broken authorized_flush_users=static:anyone
 wait_for 10 status_is 75 other mailq; ok $? "a table that fails is a temporary failure"
 like "$(cat "$T/err")" "cannot find out what user unknown \\(12345\\) may do: " "with a message"
+mtaconf -C "$DIR" authorized_mailq_users=bogus:x
+wait_for 10 status_is 75 other mailq; mta -q reload 2>/dev/null
+wait_for 5 grep -q "error: authorized_mailq_users: .*unknown table type bogus" "$LOG"; ok $? "a list that makes no sense is told at a reload"
+run other mailq; is "$STATUS" 75 "which changes nothing then"
 reload authorized_mailq_users=static:anyone
 wait_for 10 status_is 0 other mailq
 
@@ -242,8 +246,12 @@ SHOWQ=$(cat "$QUEUE/pid/showq.pid")
 at_work() { n=0; for w in $(pgrep -P "$SHOWQ"); do n=$((n + $(pgrep -c -P "$w"))); done; [ "$n" -eq 0 ]; }
 is "$(other mailq | tail -1 | grep -c 'in 20000 Requests')" 1 "a list of 20,000 messages comes whole"
 same_as_root mtaqueue stat --by reason -j
-head2=$(other mailq | head -2 | wc -l)
-is "$head2" 2 "mailq | head"
+is "$({ other mailq 2>"$T/err"; echo "$?" >"$T/status"; } | head -2 | wc -l) $(cat "$T/status" "$T/err")" "2 0" "mailq | head: no complaint"
+if strace -o /dev/null true 2>/dev/null; then
+	like "$(strace -e trace=recvfrom -o "$T/strace" setpriv --reuid=12345 --regid=12345 --clear-groups mtaqueue list | head -1; grep -c 'recvfrom(.*, "' "$T/strace")" '^([1-9]|[1-4][0-9])$' "and the client reads no more of the list"
+else
+	skip 1 "strace cannot be used"
+fi
 wait_for 2 at_work; ok $? "ends the server's work at once"
 cat >"$T/first" <<'EOF'
 use IO::Socket::UNIX; use Time::HiRes 'time';

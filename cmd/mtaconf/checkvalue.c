@@ -114,6 +114,7 @@ check_table(struct check *k, const char *where, const char *name, const char *wo
 	struct nearest near = { .mistyped = type.data };
 	struct map *m;
 
+	word += *word == '!';
 	if (strncmp(word, "proxy:", 6) == 0)
 		colon = strchr(word += 6, ':');
 	if (!colon || *word == '/')
@@ -169,7 +170,7 @@ check_value(struct check *k, const char *where, const struct param *p, const cha
 	    "smtp_tls_key_file", "smtp_tls_CAfile", "ssl_cert", "ssl_key", "ssl_ca", "ssl_cert_file", "ssl_key_file", NULL };
 	static const char *const addresses[] = { "inet_interfaces", "listen", NULL };
 	struct buf word = BUF_INIT(MAINCF_VALUE_MAX);
-	bool tables = ends_with(name, "_maps") || ends_with(name, "_checks") || strcmp(name, "alias_database") == 0;
+	bool tables = ends_with(name, "_maps") || ends_with(name, "_checks") || ends_with(name, "_users") || strcmp(name, "alias_database") == 0;
 	size_t at = 0;
 
 	if (!*p->programs)

@@ -82,12 +82,14 @@ send_request(const struct answer *a, const struct buf *text)
 	}
 }
 
-/* More of the answer: true, or false with errno, 0 at its end. */
+/* More of the answer: true, or false with errno, 0 at its end. What came before is written first: nobody waits for it, and
+ * when nobody reads any more this is where we end. */
 static bool
 more(struct answer *a)
 {
 	ssize_t n;
 
+	check_output();
 	if (a->start == a->end)
 		a->start = a->end = 0;
 	if (a->end == sizeof a->data) {
@@ -119,9 +121,11 @@ heading(struct answer *a, uint64_t *number)
 {
 	char *line, *lf;
 
-	while (!(lf = memchr(a->data + a->start, '\n', a->end - a->start)))
+	while (!(lf = memchr(a->data + a->start, '\n', a->end - a->start))) {
+		errno = EPROTO;
 		if (a->end - a->start > 64 || !more(a))
 			incomplete();
+	}
 	*lf = '\0';
 	line = a->data + a->start;
 	a->start = (size_t)(lf - a->data) + 1;
@@ -133,7 +137,7 @@ heading(struct answer *a, uint64_t *number)
 	incomplete();
 }
 
-/* Copies n bytes; written at once when nothing more is there. */
+/* Copies n bytes. */
 static void
 copy(struct answer *a, FILE *to, uint64_t n)
 {
@@ -148,12 +152,11 @@ copy(struct answer *a, FILE *to, uint64_t n)
 		k = k < n ? k : (size_t)n;
 		if (to == stderr)
 			fflush(stdout);
-		fwrite(a->data + a->start, 1, k, to);
+		if (fwrite(a->data + a->start, 1, k, to) < k && to == stdout)
+			check_output(); /* ends, while errno tells why */
 		a->start += k;
 		n -= k;
 	}
-	if (a->start == a->end)
-		check_output();
 }
 
 static int

@@ -66,17 +66,14 @@ setup(void *arg)
 	struct buf err = BUF_INIT(65536);
 	struct matchlist *users[FLUSH + 1] = { NULL };
 	struct config *c = config_open(p->options->dir, p->options->overrides, &err);
+	const char *what = "configuration";
 
 	for (int i = VIEW; i <= FLUSH && !err.len; i++) {
-		users[i] = matchlist_open(config_str(c, user_lists[i]), false, &err);
-		if (!users[i]) {
-			log_error("%s: %s", user_lists[i], err.data);
-			buf_clear(&err);
-			buf_adds(&err, "wrong configuration");
-		}
+		what = user_lists[i];
+		users[i] = matchlist_open(config_str(c, what), false, &err);
 	}
 	if (err.len) {
-		log_error("%s", err.data);
+		log_error("%s: %s", what, err.data);
 		for (int i = VIEW; i <= FLUSH; i++)
 			matchlist_close(&users[i]);
 		config_close(&c);
