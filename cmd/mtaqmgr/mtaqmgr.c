@@ -140,7 +140,7 @@ lock_queue(void)
 	if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0)
 		return; /* held as long as this process is */
 	if (errno == EWOULDBLOCK)
-		msg_die(EX_TEMPFAIL, "queue %s: another queue manager is at work on it", manager.queue.dir);
+		msg_die(EX_TEMPFAIL, "queue %s: another queue manager is at work on it (or postsuper -s)", manager.queue.dir);
 	msg_die(EX_CANTCREAT, "lock %s/active: %s", manager.queue.dir, strerror(errno));
 }
 

@@ -4,6 +4,7 @@
  * scripts written for them go on working. postcat is in postcat.c. */
 #include "act.h"
 #include "compat.h"
+#include "repair.h"
 
 #include "mail/config.h"
 #include "map/map.h"
@@ -160,6 +161,8 @@ operate(struct app *app, const struct operation *op, const struct arguments *arg
 	return status == EX_NOINPUT ? EX_OK : status;
 }
 
+#define POSTSUPER_LETTERS "+C:c:o:d:e:f:h:H:pr:sSv"
+
 static unsigned
 named_queues(int argc, char **argv)
 {
@@ -177,55 +180,57 @@ named_queues(int argc, char **argv)
 	return bits;
 }
 
-/* -s, -p: what is not of the queue in its directories. Looks, and tells. */
-static int
-check_structure(struct app *app)
+void
+compat_prepare_postsuper(struct app *app, int argc, char **argv)
 {
-	char path[32];
-	struct stat st;
-	int status = EX_OK;
+	bool repair = false, other = false;
+	int letter;
 
-	for (int i = 0; i < QUEUE_NAMES; i++) {
-		snprintf(path, sizeof path, "%s", queue_names[i]);
-		if (i == QUEUE_TRASH || app->queue.fd[i] < 0)
-			continue;
-		if (fstatat(app->queue.top, path, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISDIR(st.st_mode) || st.st_uid != app->queue.owner) {
-			msg_warn("%s/%s is not a directory of the queue's owner", app->queue.dir, path);
-			status = EX_SOFTWARE;
-		}
+	opterr = 0;
+	optind = 0;
+	while ((letter = getopt(argc, argv, POSTSUPER_LETTERS)) != -1) {
+		repair |= letter == 's' || letter == 'S';
+		other |= strchr("Ccov", letter) == NULL;
 	}
-	return status;
+	opterr = 1;
+	app->damaged = (repair || !other) && repair_directories(app) != EX_OK;
 }
 
 int
 compat_postsuper(struct app *app, int argc, char **argv)
 {
 	enum { OPERATIONS = sizeof operations / sizeof operations[0] };
-	static const char letters[] = "+C:c:o:d:e:f:h:H:pr:sSv";
 	struct arguments args[OPERATIONS] = { 0 };
-	bool structure = argc == 1;
+	bool repair = false, clean = false, other = false;
 	int letter, status = EX_OK, r;
 	unsigned queues;
 
 	optind = 0;
-	while ((letter = getopt(argc, argv, letters)) != -1) {
+	while ((letter = getopt(argc, argv, POSTSUPER_LETTERS)) != -1) {
 		if (letter == '?')
 			msg_die(EXIT_FAILURE, "fatal: usage: postsuper [-psSv] [-c config_dir] [-d queue_id] [-e queue_id] [-f queue_id]"
 			    " [-h queue_id] [-H queue_id] [-r queue_id] [directory ...]"); /* as there */
-		structure |= strchr("psS", letter) != NULL;
+		repair |= letter == 's' || letter == 'S';
+		clean |= letter == 'p';
 		for (size_t i = 0; i < OPERATIONS; i++)
 			if (operations[i].letter == letter) {
 				args[i].text = mem_resize(args[i].text, args[i].n + 1, sizeof *args[i].text);
 				args[i].text[args[i].n++] = optarg;
+				other = true;
 			}
 	}
+	if (!repair && !clean && !other) /* nothing is asked for: both */
+		repair = clean = true;
 	queues = named_queues(argc, argv);
+	/* first these, whatever the order is in which they are asked for */
+	if (clean)
+		status = purge(app, queues ? queues : ~0u);
+	if (repair && (r = repair_structure(app, queues ? queues : ~0u)) != EX_OK)
+		status = r;
 	for (size_t i = 0; i < OPERATIONS; i++) {
 		if (args[i].n && (r = operate(app, &operations[i], &args[i], queues)) != EX_OK)
 			status = r;
 		free(args[i].text);
 	}
-	if (structure && (r = check_structure(app)) != EX_OK)
-		status = r;
-	return status;
+	return app->damaged ? EX_SOFTWARE : status;
 }

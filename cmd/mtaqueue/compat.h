@@ -7,6 +7,8 @@
 
 int compat_mailq(struct app *app, int argc, char **argv);
 int compat_postqueue(struct app *app, int argc, char **argv);
+/* Before the queue is opened: -s makes directories that are not there. */
+void compat_prepare_postsuper(struct app *app, int argc, char **argv);
 int compat_postsuper(struct app *app, int argc, char **argv);
 int compat_postcat(struct app *app, int argc, char **argv);
 #endif

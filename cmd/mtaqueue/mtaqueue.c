@@ -104,6 +104,8 @@ run(struct app *app, const struct config_options *options, const struct verb *ve
 	app->usage = verb->usage;
 	app->options = options;
 	app->config = config_from_options(options);
+	if (verb->run == compat_postsuper)
+		compat_prepare_postsuper(app, argc, argv);
 	if (queue_open(&app->queue, config_str(app->config, "queue_directory"), verb->create, &err) < 0)
 		msg_die(errno == EACCES ? EX_NOPERM : errno == ENOENT ? EX_CONFIG : EX_OSERR, "%s", err.data);
 	status = verb->run(app, argc, argv);

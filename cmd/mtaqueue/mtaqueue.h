@@ -17,6 +17,7 @@ struct app {
 	struct queue queue;
 	const char *verb;         /* for usage messages */
 	const char *usage;        /* its line of options */
+	bool damaged;             /* postsuper -s: what it could not put right before the queue was opened */
 	struct pauses *pauses;    /* see pause.h */
 	const struct config_options *options; /* of the command line */
 	const struct guest *guest; /* for whom the server works (showq.h); NULL: for its caller */

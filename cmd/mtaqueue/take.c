@@ -29,8 +29,8 @@ alone(int fd)
 	return true;
 }
 
-static bool
-wait_until_alone(int fd)
+bool
+take_alone(int fd)
 {
 	static int64_t deadline;
 	struct timespec pause = { .tv_nsec = 20000000 };
@@ -66,7 +66,7 @@ work(struct taking *t, struct item *it, enum queue_name was)
 		msg_warn("%s: %s", it->id, it->err.data);
 		return -1;
 	}
-	if (!wait_until_alone(it->fd)) {
+	if (!take_alone(it->fd)) {
 		msg_warn("%s: another program is at work on it; try again", it->id);
 		return -1;
 	}

@@ -18,5 +18,7 @@ struct taking {
 
 /* Runs work on each message that is selected, in incoming/, active/, deferred/ and hold/. Prints, and gives the exit status. */
 int take_run(struct taking *t, struct selection *s);
+/* Waits, a little, until no other process has this file open; SIGIO must be ignored. False: one still has. */
+bool take_alone(int fd);
 #define TAKE_DEFAULT (1u << QUEUE_INCOMING | 1u << QUEUE_DEFERRED | 1u << QUEUE_HOLD)
 #endif
