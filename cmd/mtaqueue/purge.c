@@ -50,7 +50,7 @@ is_left(struct app *app, int dir, const char *name, bool reasons)
 			return false;
 		memcpy(id, name, n);
 		id[n] = '\0';
-		return queue_find(&app->queue, id) < 0;
+		return queue_find(&app->queue, id) < 0 && errno != EACCES;
 	}
 	fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 	if (fd < 0)
