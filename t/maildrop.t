@@ -89,6 +89,8 @@ is "$rc$(test -e "$D/$N"; echo $?)" 00 "undelete brings it back to where it was"
 
 # --- pickup ---
 
+out=$(mta -C "$CONF" -o services=submit check 2>&1)
+like "$out" 'warning: there is mail of users in .*maildrop, and services does not name pickup' "mta check warns when nobody will ever take it"
 $Q pickup; is $? 0 "mtaqueue pickup"
 is "$(taken)$(count_files "$D")" 10 "takes the message into the queue"
 f=$(find "$QUEUE/incoming" -type f) ID=${f##*/}

@@ -6,8 +6,9 @@
  * take away the files of others. */
 #include "mta.h"
 
-#include "mail/queue.h"
+#include "syntax/maincf.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pwd.h>
@@ -131,6 +132,31 @@ check_auth_user(struct layout *l)
 	l->errors++;
 }
 
+/* A main.cf from a time before pickup names its services without it: then mail of users would wait for ever, unseen. */
+static void
+check_waiting(struct layout *l, const char *top)
+{
+	struct buf path = BUF_INIT(65536), word = BUF_INIT(4096);
+	const char *services = config_str(l->c, "services");
+	bool runs = false, any = false;
+	const struct dirent *d;
+	size_t at = 0;
+	DIR *dir;
+
+	while (maincf_word(services, &at, &word) == 1)
+		runs |= strcmp(word.data, "pickup") == 0;
+	buf_addf(&path, "%s/maildrop", top);
+	dir = runs ? NULL : opendir(path.data);
+	while (dir && !any && (d = readdir(dir)) != NULL)
+		any = d->d_name[0] != '.';
+	if (any)
+		say(l, "warning: there is mail of users in %s, and services does not name pickup, which takes it", path.data);
+	if (dir)
+		closedir(dir);
+	buf_free(&path);
+	buf_free(&word);
+}
+
 /* An empty maillog_file that mail_owner may write. */
 static void
 check_log(struct layout *l)
@@ -179,6 +205,7 @@ layout_check(struct config *c, bool fix, void (*warn)(const char *))
 		buf_addf(&path, "%s%s", top, dirs[i].name);
 		check_dir(&l, path.data, dirs[i].mode, dirs[i].owned);
 	}
+	check_waiting(&l, top);
 	check_log(&l);
 	buf_free(&path);
 	return l.errors;
