@@ -202,10 +202,12 @@ fi
 # One user with thousands of files of all kinds, some of which change all the time; another one's message is taken meanwhile.
 rm -f "$QUEUE"/incoming/*
 chmod 644 "$T/made"
-# shellcheck disable=SC2016 # perl's
-user perl -e 'my ($d, $made) = @ARGV; open my $h, "<", $made; my $text = do { local $/; <$h> };
-	for (1 .. 3000) { open my $f, ">", "$d/.w$_"; print $f $text; close $f; rename "$d/.w$_", "$d/flood$_";
-		if ($_ % 3 == 0) { symlink "/etc/passwd", "$d/sym$_"; system "mkfifo", "$d/fifo$_" if $_ % 300 == 0; mkdir "$d/dir$_"; open $f, ">", "$d/dir$_/x" } }' "$D" "$T/made"
+cat >"$T/flood.pl" <<'EOF'
+my ($d, $made, $n) = @ARGV; open my $h, "<", $made; my $text = do { local $/; <$h> };
+	for (1 .. $n) { open my $f, ">", "$d/.w$_"; print $f $text; close $f; rename "$d/.w$_", "$d/flood$_";
+		if ($_ % 3 == 0) { symlink "/etc/passwd", "$d/sym$_"; system "mkfifo", "$d/fifo$_" if $_ % 300 == 0; mkdir "$d/dir$_"; open $f, ">", "$d/dir$_/x" } }
+EOF
+user perl "$T/flood.pl" "$D" "$T/made" 3000
 # shellcheck disable=SC2016 # perl's
 user perl -e 'my $end = time + 6; my $d = shift; while (time < $end) { for (1 .. 20) { open my $f, ">", "$d/change$_" or next; print $f "mtaq1 " . rand() x 50; truncate $f, rand 100 } }' "$D" &
 PIDS="$PIDS $!"
@@ -224,4 +226,7 @@ ok "$([ $(($(cpu) - before)) -le 30 ]; echo $?)" "with a thousand directories le
 ok "$([ "$(awk '/^VmRSS/ { print $2 }' "/proc/$(cat "$QUEUE/pid/pickup.pid")/status")" -lt 20000 ]; echo $?)" "and it has not grown"
 ok "$([ "$(grep -c 'left where it is' "$LOG")" -lt 1000 ]; echo $?)" "nor filled the log"
 mail_stop; is $? 0 "it stops when it is told to"
+user perl "$T/flood.pl" "$D" "$T/made" 4000
+mail_start; start=$(date +%s); mail_stop; is $? 0 "also when it has just begun with much work"
+ok "$([ $(($(date +%s) - start)) -le 10 ]; echo $?)" "at once"
 done_testing

@@ -291,7 +291,8 @@ serve(struct pickup *p)
 			lock(p, LOCK_UN);
 			next = next_pass(p, failed);
 		}
-		poll(fds, 2, clock_left_ms(next));
+		if (!p->stop && !p->hup) /* the pass has looked for signals as well */
+			poll(fds, 2, clock_left_ms(next));
 		take_signals(p);
 		if (p->hup)
 			open_config(p);
