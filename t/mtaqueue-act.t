@@ -153,6 +153,31 @@ $Q pause --for 2h >/dev/null 2>&1; is $? 64 "pause of nothing is a usage error"
 $Q pause --domain x --for soon >/dev/null 2>&1; is $? 64 "a wrong time, too"
 $Q delete -q --now --all
 
+# --- watch ---
+
+$Q watch --for 6s --from "$USER_ADDR" >"$T/watch" & w1=$!
+$Q watch -j --for 6s --from "$USER_ADDR" >"$T/watch.json" & w2=$!
+$Q watch --for 20s --limit 2 >"$T/watch.two" & w3=$!
+sleep 0.5
+A=$(add eleven "$USER_ADDR" a@away.invalid "$USER_ADDR")
+O=$(add twelve other@example.com "$USER_ADDR")
+wait_for 10 is_in deferred "$A"
+$Q bounce -q "$A"
+mv "$LOG" "$LOG.1"; mta -q -C "$CONF" reload
+N=$(add thirteen "$USER_ADDR" "$USER_ADDR")
+wait_for 10 grep -q "$N sent to=" "$T/watch"
+wait_for 5 grep -q "removed.*$N" "$T/watch.json"
+kill $w1 $w2 2>/dev/null; wait $w1 $w2 2>/dev/null
+like "$(cat "$T/watch")" "^[0-9:]{8} $A arrived from=<$USER_ADDR>" "watch tells of arrivals, however soon they are taken"
+like "$(cat "$T/watch")" "^[0-9:]{8} $A sent to=<$USER_ADDR>, relay=virtual, .*dsn=2.0.0 \\(delivered" "of deliveries"
+like "$(cat "$T/watch")" "^[0-9:]{8} $A deferred .*to=<a@away.invalid>: 4.4.1 .*connect" "of what waits, and why"
+like "$(cat "$T/watch")" "^[0-9:]{8} $A bounced to=<a@away.invalid>.*dsn=5.4.1" "of bounces"
+like "$(cat "$T/watch")" "^[0-9:]{8} $N sent to=" "also after the log was rotated"
+unlike "$(cat "$T/watch" "$T/watch.json")" "$O" "and of nothing else than what was selected"
+like "$(cat "$T/watch.json")" "^\{\"event\": \"sent\", \"time\": [0-9]+, \"message\": \{\"queue_id\": \"$A\"\}, \"recipient\": \{\"address\": \"$USER_ADDR\", \"relay\": \"virtual\", \"dsn\": \"2.0.0\", \"text\": \"delivered" "-j"
+wait_for 2 sh -c "! kill -0 $w3"; is "$(wc -l <"$T/watch.two" | tr -d ' ')" 2 "--limit ends it"
+mv "$LOG.1" "$T/log.first"; cat "$LOG" >>"$T/log.first"; cat "$T/log.first" >"$LOG"
+
 # --- counters ---
 
 mail_stop

@@ -5,6 +5,7 @@
 
 #include "base/buf.h"
 #include "base/mem.h"
+#include "syntax/envelope.h"
 #include "sys/proc.h"
 
 #include <dirent.h>
@@ -17,6 +18,35 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+const char *
+logfile_current(struct config *c)
+{
+	static const char *const usual[] = { "/var/log/mail.log", "/var/log/maillog" };
+	const char *file = config_str(c, "maillog_file");
+
+	for (size_t i = 0; i < 2 && !*file; i++)
+		if (access(usual[i], R_OK) == 0)
+			file = usual[i];
+	return *file ? file : NULL;
+}
+
+const char *
+logfile_line_id(const char *line, char id[QUEUE_ID_MAX + 1])
+{
+	const char *p = strstr(line, "]: ");
+	size_t n;
+
+	if (!p)
+		return NULL;
+	p += 3;
+	n = strcspn(p, ": ");
+	if (p[n] != ':' || !envelope_id_ok(p, n))
+		return NULL;
+	memcpy(id, p, n);
+	id[n] = '\0';
+	return p + n + 1;
+}
 
 static const struct { const char *suffix, *program; } packers[] = {
 	{ ".gz", "gzip" }, { ".bz2", "bzip2" }, { ".xz", "xz" }, { ".zst", "zstd" },

@@ -3,9 +3,17 @@
 /* Private to mtaqueue: the mail log and those that were rotated away, compressed or not. */
 #ifndef LOGFILE_H
 #define LOGFILE_H
+#include "mail/config.h"
+#include "mail/queue.h"
+
 #include <stddef.h>
 #include <stdio.h>
 #include <sys/types.h>
+
+/* maillog_file, or where syslog is wont to put mail; NULL: it is not known, or may not be read. */
+const char *logfile_current(struct config *c);
+/* The queue ID of a log line ("... mta/smtp[12]: ID: ...") into id; the text after it, or NULL. */
+const char *logfile_line_id(const char *line, char id[QUEUE_ID_MAX + 1]);
 
 struct logfiles { char **name; size_t n; };
 

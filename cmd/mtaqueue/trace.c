@@ -34,24 +34,6 @@ struct trace {
 	uint64_t lines;
 };
 
-/* The queue ID of a log line ("... mta/smtp[12]: ID: ...") into id; the text after it, or NULL. */
-static const char *
-line_id(const char *line, char id[QUEUE_ID_MAX + 1])
-{
-	const char *p = strstr(line, "]: ");
-	size_t n;
-
-	if (!p)
-		return NULL;
-	p += 3;
-	n = strcspn(p, ": ");
-	if (p[n] != ':' || !envelope_id_ok(p, n))
-		return NULL;
-	memcpy(id, p, n);
-	id[n] = '\0';
-	return p + n + 1;
-}
-
 /* A message that came of this one: a bounce, or what it was queued as again. */
 static void
 follow(struct trace *t, const char *text)
@@ -100,7 +82,7 @@ static void
 look(struct trace *t, const char *line)
 {
 	char id[QUEUE_ID_MAX + 1];
-	const char *text = line_id(line, id);
+	const char *text = logfile_line_id(line, id);
 
 	if (!text || no_message(id))
 		return;
@@ -114,7 +96,7 @@ static void
 tell(struct trace *t, const char *line)
 {
 	char id[QUEUE_ID_MAX + 1];
-	const char *text = line_id(line, id);
+	const char *text = logfile_line_id(line, id);
 
 	/* a line of no message, such as a refusal, is told when it has the address itself */
 	if (text && (no_message(id) ? is_meant(t, text) : strmap_get(t->ids, id) != NULL)) {
@@ -159,19 +141,14 @@ read_logs(struct trace *t, size_t from, size_t to)
 	each_line(t, from, to, tell);
 }
 
-/* Where the log is: maillog_file, else where syslog is wont to put mail. The one and the one before it are read; those that are
- * older when these tell nothing. */
+/* The log and the one before it are read; those that are older when these tell nothing. */
 static void
 read_default_logs(struct trace *t)
 {
-	static const char *const usual[] = { "/var/log/mail.log", "/var/log/maillog" };
-	const char *file = config_str(t->app->config, "maillog_file");
+	const char *file = logfile_current(t->app->config);
 	size_t recent;
 
-	for (size_t i = 0; i < 2 && !*file; i++)
-		if (access(usual[i], R_OK) == 0)
-			file = usual[i];
-	if (!*file)
+	if (!file)
 		return;
 	logfiles_find(&t->logs, file);
 	recent = t->logs.n > 2 ? t->logs.n - 2 : 0;

@@ -4,7 +4,7 @@
  * on the directories tells of every link, rename and unlink. */
 #include "mtaqueue.h"
 #include "print.h"
-#include "select.h"
+#include "watch.h"
 
 #include "match.h"
 #include "syntax/envelope.h"
@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/msg.h"
 #include "base/num.h"
+#include "base/strmap.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -23,15 +24,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { OPT_FOR = 1000 };
-
-struct watching {
-	struct selection s;
-	bool json;
-	int64_t seconds;          /* 0: until interrupted */
-	int fd;
-	int watch[QUEUE_NAMES];
-};
+enum { OPT_FOR = 1000, SEEN_MAX = 100000 };
 
 static int
 option(void *arg, int letter, char *value)
@@ -61,8 +54,8 @@ meaning(enum queue_name where, uint32_t mask)
 	return mask & IN_DELETE ? "removed" : NULL;
 }
 
-static void
-print_time(void)
+void
+watch_time(void)
 {
 	time_t now = time(NULL);
 	struct tm tm;
@@ -101,8 +94,58 @@ tell_gone(struct watching *w, enum queue_name where, const char *id, const char 
 		    what, clock_real() / 1000000, id, queue_names[where]);
 		return;
 	}
-	print_time();
+	watch_time();
 	printf(" %s %s%s%s\n", id, what, *what == 'r' ? " from " : "", *what == 'r' ? queue_names[where] : "");
+}
+
+bool
+watch_seen(const struct watching *w, const char *id)
+{
+	return strmap_get(w->seen, id) || strmap_get(w->seen_before, id);
+}
+
+/* Bounded, however long we watch. */
+static void
+remember(struct watching *w, const char *id)
+{
+	if (strmap_count(w->seen) >= SEEN_MAX) {
+		strmap_free(&w->seen_before, NULL);
+		w->seen_before = w->seen;
+		w->seen = strmap_new();
+	}
+	strmap_set(w->seen, id, w);
+}
+
+void
+watch_told(struct watching *w)
+{
+	w->over = w->s.limit && ++w->s.matched >= w->s.limit;
+}
+
+/* Whether it may be meant, as far as its name and place tell. */
+static bool
+may_match(const struct watching *w, enum queue_name where, const char *id)
+{
+	bool named = !w->s.ids.n;
+
+	for (size_t i = 0; i < w->s.ids.n && !named; i++)
+		named = strcmp(w->s.ids.text[i], id) == 0;
+	return named && (!w->s.queues || (w->s.queues & 1u << where));
+}
+
+/* The message: when it has moved on already, from where it is now. */
+static void
+look_at(struct item *it, struct app *app, enum queue_name where, const char *id)
+{
+	int now;
+
+	item_init(it, app, where, id);
+	item_envelope(it);
+	if (it->gone && (now = queue_find(&app->queue, id)) >= 0) {
+		item_free(it);
+		item_init(it, app, (enum queue_name)now, id);
+		item_envelope(it);
+	}
 }
 
 static void
@@ -111,22 +154,34 @@ tell(struct watching *w, enum queue_name where, const char *id, const char *what
 	bool removed = strcmp(what, "removed") == 0;
 	struct item it;
 
+	if (w->over || !may_match(w, where, id))
+		return;
 	item_init(&it, w->s.app, where, id);
 	if (!removed)
-		item_envelope(&it);
+		look_at(&it, w->s.app, where, id);
 	if (removed || it.gone) {
-		if (removed || select_everything(&w->s))
+		if (w->everything || watch_seen(w, id)) {
 			tell_gone(w, where, id, what);
-	} else if (match(&w->s, &it) && w->json) {
-		printf("{\"event\": \"%s\", \"time\": %" PRId64 ", \"message\": ", what, clock_real() / 1000000);
-		print_json_object(&it);
-		puts("}");
-	} else if (match(&w->s, &it)) {
-		print_time();
-		printf(" %s %s", id, what);
-		if (it.good)
-			print_message(&it);
-		putchar('\n');
+			watch_told(w);
+		}
+		item_free(&it);
+		return;
+	}
+	if (match(&w->s, &it)) {
+		if (!w->everything || w->s.queues)
+			remember(w, id);
+		if (w->json) {
+			printf("{\"event\": \"%s\", \"time\": %" PRId64 ", \"message\": ", what, clock_real() / 1000000);
+			print_json_object(&it);
+			puts("}");
+		} else {
+			watch_time();
+			printf(" %s %s", id, what);
+			if (it.good)
+				print_message(&it);
+			putchar('\n');
+		}
+		watch_told(w);
 	}
 	item_free(&it);
 }
@@ -174,6 +229,15 @@ start(struct watching *w, struct app *app)
 	}
 }
 
+/* Nothing was asked of the messages themselves. */
+static bool
+watches_everything(struct selection s)
+{
+	s.all = false;
+	s.queues = 0;
+	return select_everything(&s);
+}
+
 int
 verb_watch(struct app *app, int argc, char **argv)
 {
@@ -188,17 +252,27 @@ verb_watch(struct app *app, int argc, char **argv)
 	select_parse(&w.s, app, (1u << QUEUE_NAMES) - 1, argc, argv, &own);
 	if (match_open(&w.s, &err) < 0)
 		msg_die(EX_TEMPFAIL, "%s", err.data);
+	w.everything = watches_everything(w.s);
+	w.seen = strmap_new();
+	w.seen_before = strmap_new();
 	start(&w, app);
+	w.results = results_open(&w);
 	end = w.seconds ? clock_deadline(w.seconds) : CLOCK_NEVER;
-	for (;;) {
+	while (!w.over) {
 		struct pollfd p = { .fd = w.fd, .events = POLLIN };
 		int left = clock_left_ms(end);
 
 		if (left == 0)
 			break;
-		if (poll(&p, 1, left) > 0)
+		if (poll(&p, 1, left < 0 || left > 1000 ? 1000 : left) > 0)
 			take_events(&w);
+		if (w.results)
+			results_read(w.results);
+		check_output();
 	}
+	results_close(w.results);
+	strmap_free(&w.seen, NULL);
+	strmap_free(&w.seen_before, NULL);
 	close(w.fd);
 	select_free(&w.s);
 	return EX_OK;
