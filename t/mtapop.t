@@ -24,6 +24,15 @@ pop() {
 raw() { timeout 20 socat -t 5 - "TCP:127.0.0.1:$1"; }
 lines() { printf '%s\r\n' "$@"; }
 
+# --- how many sessions ---
+OUT=$(perl -e 'use IO::Socket::INET; my ($port, $user, $pass) = @ARGV; my @s; $SIG{ALRM} = sub { exit }; alarm 30;
+	sub login { my ($from) = @_; my $s = IO::Socket::INET->new(PeerAddr => "127.0.0.1:$port", LocalAddr => $from) or return "none"; <$s>;
+		print $s "USER $user\r\nPASS $pass\r\n"; <$s>; my $l = <$s>; push @s, $s if $l =~ /^\+/; $l =~ s/\r\n//; $l }
+	my @l = map { login("127.0.0.1") } 1 .. 12; print scalar(grep { /^\+OK/ } @l), "; $l[11]; ";
+	close shift @s; select undef, undef, undef, 0.5; print login("127.0.0.1"), "; ", login("127.0.0.1")' "$POP3_PORT" "$USER_ADDR" "$PASSWORD")
+REFUSED='-ERR [IN-USE] Too many sessions of this user from this address.'
+is "$OUT" "10; $REFUSED; +OK Logged in.; $REFUSED" "mail_max_userip_connections: ten sessions of a user from one address, and another one when one has ended"
+
 # --- the commands ---
 mailbox
 OUT=$(lines STAT LIST 'LIST 2' UIDL 'UIDL 3' NOOP 'DELE 1' STAT 'LIST' RSET STAT QUIT | pop "$POP3_PORT")

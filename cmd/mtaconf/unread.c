@@ -25,7 +25,7 @@ static const char *const unread[] = { /* sorted */
 	"info_log_address_format", "invalid_hostname_reject_code", "last_valid_gid", "last_valid_uid", "listen",
 	"lmtp_assume_final", "lmtp_connect_timeout", "lmtp_lhlo_timeout", "lmtp_skip_quit_response",
 	"local_header_rewrite_clients", "local_login_sender_maps", "login_log_format",
-	"login_log_format_elements", "mail_max_userip_connections", "mail_spool_directory", "mailbox_command",
+	"login_log_format_elements", "mail_spool_directory", "mailbox_command",
 	"mailbox_command_maps", "mailbox_delivery_lock", "mailbox_size_limit", "maps_rbl_domains",
 	"maps_rbl_reject_code", "masquerade_classes", "masquerade_domains", "masquerade_exceptions",
 	"message_reject_characters", "message_strip_characters", "milter_default_action",

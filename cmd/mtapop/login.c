@@ -167,14 +167,38 @@ confine(const char *path, struct buf *err)
 	return -1;
 }
 
+/* Has this user as many sessions from this address as are allowed? Then it is told so. */
+static bool
+too_many(struct session *s)
+{
+	int64_t most = config_int(s->p->config, "mail_max_userip_connections");
+	struct buf key = BUF_INIT(4096);
+	int others;
+
+	if (most == 0 || !s->rip[strcspn(s->rip, ".:")]) /* by hand, or on a Unix socket: no address */
+		return false;
+	buf_addf(&key, "%s %s", s->rip, s->user);
+	others = server_count(key.data);
+	buf_free(&key);
+	if (others < most)
+		return false;
+	log_info("pop3-login: Maximum number of connections from user+IP exceeded (mail_max_userip_connections=%d): user=<%s>, rip=%s, lip=%s",
+		 (int)most, s->user, s->rip, s->lip);
+	reply(s, "-ERR [IN-USE] Too many sessions of this user from this address.");
+	s->done = true;
+	return true;
+}
+
 void
 login_done(struct session *s, const char *method, const char *fields)
 {
 	struct buf path = BUF_INIT(4096), err = BUF_INIT(4096);
 
+	s->logins = 0;
+	if (too_many(s))
+		return;
 	if (find_mailbox(s, fields, &path, &err) == 0 && (!s->confine || confine(path.data, &err) == 0))
 		s->box = mailbox_open(path.data, &err);
-	s->logins = 0;
 	if (!s->box) {
 		log_error("pop3(%s): %s", s->user, err.data);
 		reply(s, "-ERR [SYS/TEMP] Mailbox cannot be opened now.");

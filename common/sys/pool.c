@@ -217,6 +217,7 @@ ended(struct parent *m, pid_t pid, int status)
 	for (int k = 0; k < p->children; k++)
 		if (p->child[k] == pid) {
 			p->child[k] = 0;
+			atomic_store(&p->board->slot[p->slots + k].group, 0);
 			return;
 		}
 	while (i < p->slots && p->pid[i] != pid)
@@ -226,6 +227,7 @@ ended(struct parent *m, pid_t pid, int status)
 	p->pid[i] = 0;
 	served = atomic_load(&p->board->slot[i].state) == SLOT_BUSY;
 	atomic_store(&p->board->slot[i].client[1], 0);
+	atomic_store(&p->board->slot[i].group, 0);
 	atomic_store(&p->board->slot[i].state, SLOT_FREE);
 	atomic_store(&p->board->kicked, 0);
 	m->single_status = WIFEXITED(status) ? WEXITSTATUS(status) : EX_TEMPFAIL;
@@ -331,24 +333,6 @@ all_gone(const struct pool *p)
 	return !has_children(p);
 }
 
-bool
-server_crowded(void)
-{
-	const struct pool *p = pool_current;
-	int busy = 0;
-
-	for (int i = 0; p && i < p->slots; i++) {
-		int state = atomic_load_explicit(&p->board->slot[i].state, memory_order_relaxed);
-
-		if (atomic_load_explicit(&p->board->slot[i].retired, memory_order_relaxed))
-			continue;
-		if (state == SLOT_IDLE || state == SLOT_STARTING)
-			return false;
-		busy += state == SLOT_BUSY;
-	}
-	return p && busy >= p->s->limits.process_limit;
-}
-
 /* The earliest of what has a time. */
 static int64_t
 timers(struct parent *m)
@@ -443,22 +427,25 @@ stop(struct parent *m)
 	}
 }
 
+static size_t
+board_size(const struct pool *p)
+{
+	return sizeof *p->board + (size_t)(p->slots + p->children) * sizeof p->board->slot[0];
+}
+
 static int
 prepare(struct pool *p)
 {
-	size_t size;
-
 	clamp(p);
 	p->slots = p->single ? 1 : p->s->limits.process_limit * 2;
-	size = sizeof *p->board + (size_t)p->slots * sizeof p->board->slot[0];
-	p->board = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	p->children = p->s->monitor ? p->s->limits.process_limit : 0;
+	p->board = mmap(NULL, board_size(p), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (p->board == MAP_FAILED || pipe2(p->kick, O_CLOEXEC | O_NONBLOCK) < 0)
 		return -1;
 	p->ask[0] = p->ask[1] = -1;
 	if (p->s->monitor && socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, p->ask) < 0)
 		return -1;
 	p->pid = mem_array((size_t)p->slots, sizeof *p->pid);
-	p->children = p->s->monitor ? p->s->limits.process_limit : 0;
 	p->child = mem_array((size_t)p->children, sizeof *p->child);
 	return 0;
 }
@@ -467,7 +454,7 @@ static void
 clean_up(struct pool *p)
 {
 	pool_current = NULL;
-	munmap(p->board, sizeof *p->board + (size_t)p->slots * sizeof p->board->slot[0]);
+	munmap(p->board, board_size(p));
 	free(p->pid);
 	free(p->child);
 	proc_user_free(&p->user);
@@ -555,6 +542,7 @@ server_fork(void)
 			p->child[i] = pid;
 		return pid;
 	}
+	pool_own_slot = &p->board->slot[p->slots + i];
 	worker_handle(SIGHUP, SIG_IGN);
 	worker_handle(SIGINT, SIG_IGN);
 	worker_handle(SIGCHLD, SIG_DFL);

@@ -24,6 +24,8 @@ struct slot {
 	_Atomic int retired;               /* the parent wants it to end; no longer counted */
 	_Atomic uint64_t ticket;           /* of the session under way: order of arrival */
 	_Atomic uint64_t client[2];        /* whom it is for; 0, 0: not counted */
+	_Atomic uint64_t group;            /* server_count: hash of the key; 0: none */
+	_Atomic uint64_t joined;           /* ticket of that */
 };
 
 struct board {
@@ -39,7 +41,7 @@ struct pool {
 	const struct server_peer *single;  /* one session, by one worker; NULL: accept loop */
 	bool on_loan;                      /* inetd wait: end when nobody came for max_idle */
 	struct board *board;
-	int slots;                         /* of board and pid */
+	int slots;                         /* of board and pid; after those the board has one for each child */
 	pid_t *pid;                        /* the parent's: of each slot; 0 free */
 	pid_t *child;                      /* made by server_fork; 0 free */
 	int children;
@@ -68,5 +70,6 @@ void worker_peer(struct server_peer *peer, int fd);
 /* Sets a handler; calls that wait for events return all the same (poll(2) and its kind never restart). */
 void worker_handle(int sig, void (*handler)(int));
 extern int worker_connection;                     /* in a worker: of the session; -1 when server_ask has given it away */
+extern struct slot *pool_own_slot;                /* in a worker or server_fork's: where server_count counts it */
 extern struct pool *pool_current;                 /* for the signal handler, server_ask and server_fork */
 #endif

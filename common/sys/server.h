@@ -85,6 +85,9 @@ void server_notify(const char *state);
 bool server_stopping(void);
 /* In a worker: all workers that there may be have a client, so new clients wait: one that does nothing should go. */
 bool server_crowded(void);
+/* In a worker or server_fork's process: how many other sessions of this server have the same key (say, user and address). From now on
+ * this one is counted, too, until it is over. */
+int server_count(const char *key);
 /* In a worker: sends request (at most 4096 bytes) and a descriptor (or -1) to the parent's monitor. 0 or -1. When that is
  * the connection itself, the session goes on elsewhere: return without another byte read or written. */
 int server_ask(const void *request, size_t n, int fd);

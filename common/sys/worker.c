@@ -247,6 +247,7 @@ serve(struct worker *w, const struct listener *l, int fd, const struct sockaddr_
 	else
 		close(fd);
 	w->used++;
+	atomic_store(&w->slot->group, 0);
 	atomic_store(&w->slot->client[1], 0);
 	atomic_store(&w->slot->state, SLOT_IDLE);
 }
@@ -319,6 +320,7 @@ worker_run(struct pool *p, int slot, pid_t parent)
 	int status;
 
 	pool_stopping = 0;
+	pool_own_slot = w.slot;
 	close(p->kick[0]);
 	if (p->ask[0] >= 0)
 		close(p->ask[0]);
