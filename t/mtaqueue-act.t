@@ -137,10 +137,22 @@ for how in "--nexthop [127.0.0.1]:1" "--transport smtp" --all; do
 	A=$(add nine "$USER_ADDR" a@away.invalid)
 	wait_for 10 is_in deferred "$A"
 	unlike "$(log "$A: ")" 'status=deferred' "pause $how"
+	like "$($Q list "$A")" 'a@away.invalid: paused' "list says so of the recipient"
+	is "$($Q list -j "$A" | grep -c '"paused": true')" 1 "and JSON"
+	like "$($Q stat --by reason --queue deferred)" '^paused: (nexthop \[127\.0\.0\.1\]:1|transport smtp|all \*) +1 ' "stat --by reason counts it"
 	$Q resume -q $how
 	wait_for 10 log "$A: .*status=deferred" >/dev/null; ok $? "resume $how"
 	wait_for 10 is_in deferred "$A"; $Q delete -q --now "$A"
 done
+$Q pause -q --nexthop '[127.0.0.1]:2'
+A=$(add rerouted "$USER_ADDR" a@away.invalid); wait_for 10 is_in deferred "$A"
+unlike "$($Q list "$A")" 'a@away.invalid: paused' "mail that goes elsewhere is not marked"
+$Q reroute -q --to-nexthop '[127.0.0.1]:2' "$A"; wait_for 10 is_in deferred "$A"
+like "$($Q list "$A")" 'a@away.invalid: paused' "mail that was rerouted there is"
+like "$($Q -o "transport_maps=texthash:$T/missing" list "$A" 2>&1)" 'a@away.invalid: paused' "whatever the tables say"
+A=$(add broken "$USER_ADDR" b@away.invalid); wait_for 10 is_in deferred "$A"
+like "$($Q -o "transport_maps=texthash:$T/missing" list "$A" 2>/dev/null)" 'b@away.invalid' "a table that is missing does not stop list"
+$Q resume -q --all; $Q delete -q --now --all
 $Q pause -q --domain away.invalid --for 2s
 A=$(add ten "$USER_ADDR" a@away.invalid)
 wait_for 10 log "$A: .*status=deferred" >/dev/null; ok $? "a pause with --for ends by itself"

@@ -5,6 +5,7 @@
 
 #include "mail/route.h"
 #include "match.h"
+#include "pause.h"
 
 #include "base/mem.h"
 #include "base/msg.h"
@@ -139,6 +140,7 @@ rcpt_key(struct groups *g, struct item *it, const char *addr, struct buf *key)
 {
 	struct buf other = BUF_INIT(4096);
 	const struct queue_reason *why;
+	const struct pause_rule *rule;
 	const char *at;
 
 	switch (g->by) {
@@ -150,7 +152,10 @@ rcpt_key(struct groups *g, struct item *it, const char *addr, struct buf *key)
 	case GROUP_REASON:
 	case GROUP_STATUS:
 		why = item_reason(it, addr);
-		if (why && g->by == GROUP_STATUS)
+		rule = g->by == GROUP_REASON ? pause_of(it, addr) : NULL;
+		if (rule)
+			buf_addf(key, "paused: %s %s", pause_kinds[rule->kind], rule->pattern);
+		else if (why && g->by == GROUP_STATUS)
 			buf_adds(key, why->dsn);
 		else if (why)
 			reason_key(why, key);

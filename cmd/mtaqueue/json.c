@@ -91,7 +91,7 @@ json_rcpts(struct item *it)
 			member("dsn", why->dsn);
 			printf(", \"last_attempt\": %" PRId64, why->time);
 		}
-		if (r->status == 'T' && pause_of(it->app, r->addr))
+		if (r->status == 'T' && pause_of(it, r->addr))
 			printf(", \"paused\": true");
 		if (*r->params)
 			json_params("options", r->params);

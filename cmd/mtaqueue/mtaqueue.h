@@ -11,6 +11,7 @@
 
 struct guest;
 struct pauses;
+struct route_maps;
 
 struct app {
 	struct config *config;
@@ -18,6 +19,7 @@ struct app {
 	const char *verb;         /* for usage messages */
 	const char *usage;        /* its line of options */
 	bool damaged;             /* postsuper -s: what it could not put right before the queue was opened */
+	struct route_maps *routes; /* likewise; NULL: not needed yet */
 	struct pauses *pauses;    /* see pause.h */
 	const struct config_options *options; /* of the command line */
 	const struct guest *guest; /* for whom the server works (showq.h); NULL: for its caller */

@@ -7,6 +7,8 @@
 #include "act.h"
 #include "print.h"
 
+#include "mail/route.h"
+
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/msg.h"
@@ -52,16 +54,65 @@ pause_rules(struct app *app)
 	return app->pauses;
 }
 
-const struct pause_rule *
-pause_of(struct app *app, const char *addr)
+/* Some pause is of a next hop or a transport: only then is it asked where mail would go. */
+static bool
+by_route(const struct pauses *p)
 {
-	const struct pauses *p = pause_rules(app);
-	const char *at;
+	for (size_t i = 0; i < p->n; i++)
+		if (p->rule[i].kind == PAUSE_NEXTHOP || p->rule[i].kind == PAUSE_TRANSPORT)
+			return true;
+	return false;
+}
+
+/* As the queue manager has it: what mtaqueue reroute said, else the tables. False: it cannot be told, or needs no agent. */
+static bool
+route_of(struct item *it, const char *addr, struct route *r)
+{
+	static bool tried;
+	struct buf text = BUF_INIT(65536);
+	int got;
+
+	buf_clear(&r->transport);
+	buf_clear(&r->nexthop);
+	if (item_opt(it, "transport", &r->transport)) {
+		item_opt(it, "nexthop", &r->nexthop);
+		return true;
+	}
+	if (!tried) {
+		tried = true;
+		it->app->routes = route_open(it->app->config, &text);
+		if (!it->app->routes)
+			msg_warn("what is paused by next hop or transport is not shown: %s", text.data);
+	}
+	got = it->app->routes ? route_resolve(it->app->routes, addr, r, &text, &text) : 0;
+	buf_free(&text);
+	return got > 0;
+}
+
+const struct pause_rule *
+pause_of(struct item *it, const char *addr)
+{
+	static const char *const built_in[] = { "error", "retry", "discard" };
+	const struct pauses *p = pause_rules(it->app);
+	const struct pause_rule *rule;
+	static struct route route;
+	const char *at, *domain;
 
 	if (!p->n)
 		return NULL;
 	at = strrchr(addr, '@');
-	return pauses_match(p, now(), at ? at + 1 : "", "", "");
+	domain = at ? at + 1 : "";
+	rule = pauses_match(p, now(), domain, "", "");
+	if (rule || !by_route(p))
+		return rule;
+	if (!route.transport.max)
+		route_init(&route);
+	if (!route_of(it, addr, &route))
+		return NULL;
+	for (size_t i = 0; i < sizeof built_in / sizeof built_in[0]; i++)
+		if (strcmp(route.transport.data, built_in[i]) == 0)
+			return NULL;
+	return pauses_match(p, now(), domain, route.nexthop.data, route.transport.data);
 }
 
 static void

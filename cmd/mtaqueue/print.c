@@ -180,7 +180,7 @@ table_rcpts(struct item *it, bool verbose)
 		shown++;
 		left--;
 		why = item_reason(it, r->addr);
-		rule = pause_of(it->app, r->addr);
+		rule = pause_of(it, r->addr);
 		buf_clear(&line);
 		buf_adds(&line, clean(r->addr));
 		if (rule)
