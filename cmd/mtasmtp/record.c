@@ -50,6 +50,8 @@ class_of(const struct session *s, bool trouble, int code, const char *dsn)
 		return 0;
 	if (code == 421) /* ours to end it; too many errors are the client's */
 		return strcmp(dsn, "4.7.0") == 0 ? NOTICE_PROTOCOL : 0;
+	if (trouble && strcmp(dsn + 2, "5.3") == 0) /* some recipients more than we take at once: the client goes on later */
+		return 0;
 	if (trouble && strncmp(dsn + 2, "7.", 2) == 0) /* no TLS, no auth server */
 		return NOTICE_SOFTWARE;
 	if ((trouble || message) && strcmp(dsn + 2, "3.0") == 0) /* the queue file cannot be written */
