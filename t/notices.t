@@ -111,7 +111,7 @@ like notice($srv, $s), qr/C: MAIL FROM:<a\@shown/, 'a client that is in step is 
 # --- floods --------------------------------------------------------------------------------------------------------------
 clear_queue($srv);
 for my $i (1 .. 8) { $s = dial($srv); ehlo($s); cmd($s, 'WIZ'); cmd($s, 'QUIT'); close $s }
-wait_for(sub { my @d = split ' ', slurp("$srv->{dir}/queue/state/notices-smtpd"); @d == 2 && $d[1] == 3 }, 10);
+wait_for(sub { my @d = split ' ', slurp("$srv->{dir}/queue/state/notices-smtpd"); @d == 2 && $d[1] == 3 && queued($srv) == 5 }, 10);
 is scalar(queued($srv)), 5, 'of eight bad sessions five are told of';
 my ($full) = split ' ', slurp("$srv->{dir}/queue/state/notices-smtpd");
 open my $f, '>', "$srv->{dir}/queue/state/notices-smtpd" or die; printf $f "%020d %020d\n", $full - 3600 * 1e6, 3; close $f;

@@ -18,9 +18,11 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/file.h>
+#include <time.h>
 #include <unistd.h>
 
 #define BUDGET_LINE 64
+#define LOCK_TRIES 50             /* milliseconds; who has the lock needs microseconds */
 
 static const char *const names[] = { "bounce", "data", "policy", "protocol", "resource", "software" };
 enum { NAMES = sizeof names / sizeof names[0] };
@@ -142,6 +144,22 @@ account(int fd, uint64_t *left_out)
 	return pwrite(fd, text, (size_t)n, 0) == n ? yes : -1;
 }
 
+/* 1 locked, 0 another process has it all the time, -1. */
+static int
+lock(int fd)
+{
+	const struct timespec pause = { 0, 1000000 };
+
+	for (int i = 0; i < LOCK_TRIES; i++) {
+		if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+			return 1;
+		if (errno != EWOULDBLOCK && errno != EINTR)
+			return -1;
+		nanosleep(&pause, NULL);
+	}
+	return 0;
+}
+
 int
 notice_budget(struct queue *q, const char *name, uint64_t *left_out)
 {
@@ -156,9 +174,8 @@ notice_budget(struct queue *q, const char *name, uint64_t *left_out)
 		return -1;
 	if (q->chown)
 		(void)!fchown(fd, q->owner, q->group);
-	if (flock(fd, LOCK_EX | LOCK_NB) < 0)
-		r = errno == EWOULDBLOCK ? 0 : -1;
-	else
+	r = lock(fd);
+	if (r > 0)
 		r = account(fd, left_out);
 	saved = errno;
 	close(fd);

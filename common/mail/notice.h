@@ -30,7 +30,7 @@ char *notice_from(struct config *c);
 /* The budget of notices about sessions, so that a flood of bad sessions floods neither the postmaster nor the queue: NOTICE_BURST
  * at once, then one in NOTICE_EVERY seconds, counted for all processes together in state/notices-NAME of the queue. 1: one may
  * be sent now, and *left_out were not since the one before; 0: not now (it is counted for the next one); -1: the file cannot be used (errno).
- * Waits for nobody: while another process counts, the answer is 0, and not counted. */
+ * While another process counts it waits, but no longer than 50 ms: then the answer is 0, and not counted. */
 #define NOTICE_BURST 5
 #define NOTICE_EVERY 600
 int notice_budget(struct queue *q, const char *name, uint64_t *left_out);
