@@ -180,6 +180,8 @@ logged "$ID: postmaster non-delivery notification: "; ok $? "notify_classes=2bou
 ID=$(printf 'Subject: x\n\nx\n' | mtaqueue -C "$DIR" add --hold -f "$USER_ADDR" someone@fake.test)
 mtaqueue -C "$DIR" bounce "$ID" >/dev/null
 logged "$ID: postmaster non-delivery notification: "; ok $? "what is bounced by hand, too"
+smtp "<>" "<double-bounce@$DOMAIN>"
+logged "$ID: to=<double-bounce@$DOMAIN>.*status=sent \(undeliverable postmaster notification discarded\)"; ok $? "what comes back to double_bounce_sender is taken and dropped"
 smtp "$me" "<a@broken.test>"
 logged "postmaster notice \(software\): .*broken"; ok $? "notify_classes=software: a transport whose agent cannot be started"
 logged "to=<trouble@fake.test>"; ok $? "error_notice_recipient gets it"

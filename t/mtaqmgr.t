@@ -228,6 +228,11 @@ add ok@send.test x@none.test
 logged "$ID: to=<x@none.test>.*status=deferred .*nowhere_agent is not set"; ok $? "a transport without an agent: deferred, with the name of what is missing"
 add ok@send.test x@broken.test
 logged "$ID: to=<x@broken.test>.*status=deferred .*not-there"; ok $? "an agent that cannot be run: deferred"
+is "$(grep -c 'transport broken:.*another attempt in 1 seconds' "$LOG")" 4 "after fork_attempts, fork_delay apart"
+logged "transport broken:.*no other attempt for 1 seconds"; ok $? "then the transport is left alone for transport_retry_time"
+broken=$ID
+printf '#!/bin/sh\nexec %s -b %s\n' "$B/t/fakeagent" "$D/jobs" > "$D/bin/new"; chmod 755 "$D/bin/new"; mv "$D/bin/new" "$D/bin/not-there"
+logged "$broken: removed"; ok $? "and once it can be run, its mail is delivered"
 add ok@send.test ok3@a.test
 logged "$ID: removed"; ok $? "other mail goes on"
 

@@ -24,7 +24,7 @@ struct route_maps {
 	bool has_mailbox, has_virtual_alias, has_relay_rcpt, has_local_rcpt, has_transport, has_relocated, has_fallback;
 	bool transport_parent;    /* parent_domain_matches_subdomains names transport_maps */
 	char *local_transport, *virtual_transport, *relay_transport, *default_transport, *relayhost;
-	char *myorigin, *delimiter;
+	char *myorigin, *delimiter, *double_bounce;
 	int64_t minimum_uid;
 	struct route_users *users;
 	struct address addr;      /* the address under work, and */
@@ -143,6 +143,7 @@ route_open(struct config *c, struct buf *err)
 	m->default_transport = mem_strdup(config_str(c, "default_transport"));
 	m->relayhost = mem_strdup(config_str(c, "relayhost"));
 	m->myorigin = mem_strdup(config_str(c, "myorigin"));
+	m->double_bounce = mem_strdup(config_str(c, "double_bounce_sender"));
 	m->delimiter = mem_strdup(config_str(c, "recipient_delimiter"));
 	m->minimum_uid = config_int(c, "virtual_minimum_uid");
 	m->has_fallback = is_set(c, "luser_relay") || is_set(c, "fallback_transport") || is_set(c, "fallback_transport_maps") ||
@@ -179,6 +180,7 @@ route_close(struct route_maps **mp)
 	free(m->default_transport);
 	free(m->relayhost);
 	free(m->myorigin);
+	free(m->double_bounce);
 	free(m->delimiter);
 	route_users_free(&m->users);
 	address_free(&m->addr);
@@ -204,6 +206,21 @@ take_address(struct route_maps *m, const char *address, struct buf *text)
 	if (m->base == 0)
 		m->base = m->addr.local.len;
 	return 0;
+}
+
+/* The address that notices for postmasters come from, at a domain of ours: what is returned to it is accepted and dropped, so
+ * that no bounce goes back and forth. */
+static bool
+is_double_bounce(const struct route_maps *m, int class)
+{
+	size_t n = strcspn(m->double_bounce, "@");
+
+	if (n != m->addr.local.len || strncasecmp(m->addr.local.data, m->double_bounce, n) != 0 || class == ROUTE_DEFAULT ||
+	    class == ROUTE_RELAY)
+		return false;
+	if (m->double_bounce[n])
+		return strcasecmp(m->addr.domain.data, m->double_bounce + n + 1) == 0;
+	return class == ROUTE_LOCAL || strcasecmp(m->addr.domain.data, m->myorigin) == 0;
 }
 
 /* One lookup of local[0..n] + at + domain. part: the key is not the whole address. */
@@ -304,7 +321,7 @@ route_recipient(struct route_maps *m, const char *address, struct buf *text, str
 	if (take_address(m, address, text) < 0)
 		return MAP_ABSENT;
 	class = route_domain(m, m->addr.domain.data, err);
-	return class < 0 ? -1 : listed_recipient(m, class, text, err);
+	return class < 0 ? -1 : is_double_bounce(m, class) ? MAP_FOUND : listed_recipient(m, class, text, err);
 }
 
 int
@@ -444,6 +461,11 @@ resolve(struct route_maps *m, struct route *r, struct buf *text, struct buf *err
 	if (class < 0)
 		return -1;
 	r->class = (enum route_class)class;
+	if (is_double_bounce(m, class)) {
+		buf_adds(&r->transport, "discard");
+		buf_adds(&r->nexthop, "undeliverable postmaster notification discarded");
+		return MAP_FOUND;
+	}
 	if (class == ROUTE_VIRTUAL_ALIAS) {
 		buf_adds(text, "User unknown in virtual alias table");
 		return MAP_ABSENT;

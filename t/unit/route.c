@@ -85,6 +85,9 @@ test_resolve(struct route_maps *m)
 		{ "z@b.a.map.test", 1, ROUTE_DEFAULT, "smtp", "[two.test]", "", "" },
 		{ "z@only.test", 1, ROUTE_DEFAULT, "slow", "only.test", "", "" },
 		{ "z@bad.test", 1, ROUTE_DEFAULT, "error", "5.1.2 no", "", "" },
+		{ "Double-Bounce@here.test", 1, ROUTE_LOCAL, "discard", "undeliverable postmaster notification discarded", "", "" },
+		{ "double-bounce", 1, ROUTE_LOCAL, "discard", "undeliverable postmaster notification discarded", "", "" },
+		{ "double-bounce@far.test", 1, ROUTE_DEFAULT, "smtp", "[out.test]:587", "", "" },
 		{ "\"a b\"@far.test", 1, ROUTE_DEFAULT, "smtp", "[out.test]:587", "", "" },
 		{ "a@@b", 0, ROUTE_DEFAULT, "", "", "", "" },
 	};
@@ -124,6 +127,8 @@ test_known(struct route_maps *m)
 		{ "joe+x@localhost", 1, "" },
 		{ "jim@here.test", 0, "User unknown in local recipient table" },
 		{ "info@va.test", 1, "" },
+		{ "double-bounce@here.test", 1, "" },
+		{ "double-bounce@vm.test", 0, "User unknown in virtual mailbox table" },
 		{ "x@va.test", 0, "User unknown in virtual alias table" },
 		{ "ann@vm.test", 1, "" },
 		{ "x@vm.test", 0, "User unknown in virtual mailbox table" },
