@@ -7,7 +7,7 @@
 #include "mail/compose.h"
 #include "mail/dupfilter.h"
 #include "mail/log.h"
-#include "mail/submitters.h"
+#include "mail/userlist.h"
 
 #include "base/mem.h"
 #include "base/msg.h"
@@ -230,15 +230,15 @@ commit(struct adding *a, char id[QUEUE_ID_MAX + 1])
 static void
 choose_queue(struct adding *a)
 {
-	struct submitters *s;
+	struct userlist *s;
 
 	a->queue = &a->app->queue;
 	if (faccessat(a->queue->fd[QUEUE_INCOMING], ".", W_OK | X_OK, AT_EACCESS) == 0 || errno != EACCES || a->hold)
 		return;
-	s = submitters_open(a->app->config, &a->err);
-	if (s && submitters_allow(s, getuid(), &a->err) == 0)
+	s = userlist_open(a->app->config, "authorized_submit_users", "submit mail", &a->err);
+	if (s && userlist_allow(s, getuid(), &a->err) == 0)
 		msg_die(EX_NOPERM, "%s", a->err.data);
-	submitters_close(&s);
+	userlist_close(&s);
 	buf_clear(&a->err);
 	if (queue_drop_open(&a->drop, a->app->queue.dir, &a->err) == 0)
 		a->queue = &a->drop;

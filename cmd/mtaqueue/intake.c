@@ -18,7 +18,7 @@
 
 #include "mail/compose.h"
 #include "mail/log.h"
-#include "mail/submitters.h"
+#include "mail/userlist.h"
 #include "syntax/date.h"
 #include "syntax/envelope.h"
 #include "syntax/header.h"
@@ -55,11 +55,11 @@ struct file {
 int
 intake_configure(struct intake *in, struct config *c, struct buf *err)
 {
-	struct submitters *s = submitters_open(c, err);
+	struct userlist *s = userlist_open(c, "authorized_submit_users", "submit mail", err);
 
 	if (!s)
 		return -1;
-	submitters_close(&in->submitters);
+	userlist_close(&in->submitters);
 	in->submitters = s;
 	in->hostname = config_str(c, "myhostname");
 	in->mail_name = config_str(c, "mail_name");
@@ -73,7 +73,7 @@ intake_configure(struct intake *in, struct config *c, struct buf *err)
 void
 intake_free(struct intake *in)
 {
-	submitters_close(&in->submitters);
+	userlist_close(&in->submitters);
 }
 
 static void __attribute__((format(printf, 2, 3)))
@@ -204,7 +204,7 @@ check_envelope(struct intake *in, struct file *f)
 		buf_adds(&f->why, "some of its recipients are said to be done");
 	if (f->why.len)
 		return -1;
-	r = submitters_allow(in->submitters, f->st->st_uid, &f->why);
+	r = userlist_allow(in->submitters, f->st->st_uid, &f->why);
 	f->trouble = r < 0;
 	if (r <= 0 || vouch_envelope(&f->given, f->st->st_uid, in->dup_limit, &f->e, &f->why) < 0)
 		return -1;

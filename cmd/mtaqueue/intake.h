@@ -7,13 +7,13 @@
 
 #include <sys/stat.h>
 
-struct submitters;
+struct userlist;
 
 #define INTAKE_SEEN 256           /* things that stay where they are, of which we know that they were reported */
 
 struct intake {
 	struct app *app;
-	struct submitters *submitters;
+	struct userlist *submitters;
 	const char *hostname, *mail_name;
 	uint64_t size_limit, min_free; /* 0: none */
 	int hop_limit;

@@ -4,7 +4,7 @@
  * learns from the kernel who asks, and has the verb done if authorized_mailq_users or authorized_flush_users let
  * him: see showq.h. Here: options, start, who may, the reading of the request. */
 #include "mail/log.h"
-#include "map/map.h"
+#include "mail/userlist.h"
 #include "sys/server.h"
 #include "showq.h"
 
@@ -15,7 +15,6 @@
 #include <errno.h>
 #include <getopt.h>
 #include <poll.h>
-#include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -28,13 +27,15 @@
 struct program {
 	const struct config_options *options;
 	struct config *config;
-	struct matchlist *users[FLUSH + 1];
+	struct userlist *users[FLUSH + 1];
 	struct server *server;
 	const char *writable[3];
 	struct buf dir[2];
 };
 
-static const char *const user_lists[] = { [VIEW] = "authorized_mailq_users", [FLUSH] = "authorized_flush_users" };
+static const struct { const char *name, *action; } user_lists[] = {
+	[VIEW] = { "authorized_mailq_users", "view the mail queue" }, [FLUSH] = { "authorized_flush_users", "flush the mail queue" },
+};
 
 /* Flushing moves files between two directories: a worker may change no others. */
 static void
@@ -64,24 +65,21 @@ setup(void *arg)
 {
 	struct program *p = arg;
 	struct buf err = BUF_INIT(65536);
-	struct matchlist *users[FLUSH + 1] = { NULL };
+	struct userlist *users[FLUSH + 1] = { NULL };
 	struct config *c = config_open(p->options->dir, p->options->overrides, &err);
-	const char *what = "configuration";
 
-	for (int i = VIEW; i <= FLUSH && !err.len; i++) {
-		what = user_lists[i];
-		users[i] = matchlist_open(config_str(c, what), false, &err);
-	}
+	for (int i = VIEW; i <= FLUSH && !err.len; i++)
+		users[i] = userlist_open(c, user_lists[i].name, user_lists[i].action, &err);
 	if (err.len) {
-		log_error("%s: %s", what, err.data);
+		log_error("%s", err.data);
 		for (int i = VIEW; i <= FLUSH; i++)
-			matchlist_close(&users[i]);
+			userlist_close(&users[i]);
 		config_close(&c);
 		buf_free(&err);
 		return -1;
 	}
 	for (int i = VIEW; i <= FLUSH; i++) {
-		matchlist_close(&p->users[i]);
+		userlist_close(&p->users[i]);
 		p->users[i] = users[i];
 	}
 	config_close(&p->config);
@@ -92,22 +90,11 @@ setup(void *arg)
 	return 0;
 }
 
-/* The name of a user as Postfix has it in these lists: one that is not known is "unknown". */
-static const char *
-user_name(uid_t uid)
-{
-	const struct passwd *pw = getpwuid(uid);
-
-	return pw ? pw->pw_name : "unknown";
-}
-
-/* Whether a user may: root and mail_owner (that is us) always. MAP_*. */
+/* Whether a user may: root and mail_owner (that is us) always. 1, or 0 or -1 with why not. */
 static int
-may(struct program *p, int what, uid_t uid, struct buf *err)
+may(struct program *p, int what, uid_t uid, struct buf *why)
 {
-	if (uid == 0 || uid == geteuid())
-		return MAP_FOUND;
-	return matchlist_address(p->users[what], user_name(uid), err);
+	return uid == 0 || uid == geteuid() ? 1 : userlist_allow(p->users[what], uid, why);
 }
 
 /* Reads the request. 0, or -1 with err; err is empty when the client has just gone. */
@@ -152,34 +139,27 @@ serve_request(struct program *p, const struct server_peer *peer, const struct re
 {
 	struct guest guest = { .uid = uid, .request = r };
 	const struct verb *verb = verb_find(r->arg[0]);
-	struct buf text = BUF_INIT(8192), err = BUF_INIT(4096);
-	int list, allowed, status = EX_NOPERM;
+	struct buf why = BUF_INIT(4096), text = BUF_INIT(8192);
+	int list = may(p, VIEW, uid, &why), allowed = list;
 
+	guest.may_list = list > 0;
 	if (!verb || verb->guest == OWN) {
-		buf_addf(&text, "%.40s: only root and the owner of the queue may do that", r->arg[0]);
-		relay_refuse(peer, status, r->program, text.data);
-		log_warn("user %s (%d): request refused: %s", user_name(uid), (int)uid, text.data);
-		buf_free(&text);
-		return;
+		buf_clear(&why);
+		buf_addf(&why, "%.40s: only root and the owner of the queue may do that", r->arg[0]);
+		allowed = 0;
+	} else if (verb->guest == FLUSH && list >= 0) {
+		buf_clear(&why);
+		allowed = may(p, FLUSH, uid, &why);
 	}
-	list = may(p, VIEW, uid, &err);
-	allowed = verb->guest == VIEW || list == MAP_ERROR ? list : may(p, (int)verb->guest, uid, &err);
-	guest.may_list = list == MAP_FOUND;
-	if (allowed == MAP_FOUND) {
+	if (allowed > 0) {
 		relay(peer, p->config, verb, &guest);
 	} else {
-		if (allowed == MAP_ERROR) {
-			status = EX_TEMPFAIL;
-			buf_addf(&text, "cannot find out what user %s (%d) may do: %s", user_name(uid), (int)uid, err.data);
-		} else {
-			buf_addf(&text, "%sUser %s(%d) is not allowed to %s the mail queue (%s)", request_fatal(r->program), user_name(uid), (int)uid,
-			    verb->guest == VIEW ? "view" : "flush", user_lists[verb->guest]);
-		}
-		relay_refuse(peer, status, r->program, text.data);
-		log_warn("%s", text.data);
+		buf_addf(&text, "%s%s", request_fatal(r->program), why.data);
+		relay_refuse(peer, allowed < 0 ? EX_TEMPFAIL : EX_NOPERM, r->program, text.data);
+		log_warn("user ID %d: %s", (int)uid, why.data);
 	}
+	buf_free(&why);
 	buf_free(&text);
-	buf_free(&err);
 }
 
 static void
@@ -195,7 +175,7 @@ session(void *arg, const struct server_peer *peer)
 		serve_request(arg, peer, &r, uid);
 	if (err.len) {
 		relay_refuse(peer, EX_USAGE, NULL, err.data);
-		log_warn("user %s (%d): request refused: %s", user_name(uid), (int)uid, err.data);
+		log_warn("user ID %d: request refused: %s", (int)uid, err.data);
 	}
 	request_free(&r);
 	buf_free(&err);
@@ -234,7 +214,7 @@ verb_serve(struct app *app, int argc, char **argv)
 	log_open(app->config, "showq");
 	status = server_run(&s);
 	for (int i = VIEW; i <= FLUSH; i++)
-		matchlist_close(&p.users[i]);
+		userlist_close(&p.users[i]);
 	config_close(&p.config);
 	buf_free(&p.dir[0]);
 	buf_free(&p.dir[1]);

@@ -9,7 +9,7 @@
 #include "settings.h"
 
 #include "mail/log.h"
-#include "mail/submitters.h"
+#include "mail/userlist.h"
 
 #include "base/clock.h"
 #include "base/mem.h"
@@ -101,7 +101,7 @@ static bool
 may_submit(struct session *s)
 {
 	struct buf why = BUF_INIT(4096);
-	int r = s->local ? submitters_allow(s->set->submitters, s->uid, &why) : 1;
+	int r = s->local ? userlist_allow(s->set->submitters, s->uid, &why) : 1;
 
 	if (r == 0)
 		reply_reject(s, NULL, 550, "5.7.1", "%s", why.data);

@@ -8,7 +8,7 @@
 #include "mail/config.h"
 #include "mail/notice.h"
 #include "mail/route.h"
-#include "mail/submitters.h"
+#include "mail/userlist.h"
 #include "map/map.h"
 #include "sys/tls.h"
 
@@ -172,7 +172,7 @@ read_tables(struct settings *s, struct config *c, struct buf *warnings, struct b
 	s->bare_allowed = s->unlimited ? matchlist_open(config_str(c, "smtpd_forbid_bare_newline_exclusions"), false, err) : NULL;
 	s->auth_hidden = s->bare_allowed ? matchlist_open(config_str(c, "smtpd_sasl_exceptions_networks"), false, err) : NULL;
 	s->auth_mechs = s->auth_hidden ? matchlist_open(config_str(c, "smtpd_sasl_mechanism_filter"), false, err) : NULL;
-	s->submitters = s->auth_mechs ? submitters_open(c, err) : NULL;
+	s->submitters = s->auth_mechs ? userlist_open(c, "authorized_submit_users", "submit mail", err) : NULL;
 	if (!s->submitters)
 		return -1;
 	s->routes = route_open(c, err);
@@ -240,7 +240,7 @@ settings_free(struct settings **sp)
 	matchlist_close(&s->bare_allowed);
 	matchlist_close(&s->auth_hidden);
 	matchlist_close(&s->auth_mechs);
-	submitters_close(&s->submitters);
+	userlist_close(&s->submitters);
 	if (s->tls)
 		tls_context_free(&s->tls);
 	if (s->conf)

@@ -24,7 +24,7 @@ struct config;
 struct matchlist;
 struct policy;
 struct route_maps;
-struct submitters;
+struct userlist;
 struct tls_context;
 
 struct settings {
@@ -74,7 +74,7 @@ struct settings {
 	struct matchlist *bare_allowed;   /* smtpd_forbid_bare_newline_exclusions */
 	struct matchlist *auth_hidden;    /* smtpd_sasl_exceptions_networks */
 	struct matchlist *auth_mechs;     /* smtpd_sasl_mechanism_filter */
-	struct submitters *submitters;    /* authorized_submit_users */
+	struct userlist *submitters;    /* authorized_submit_users */
 	struct route_maps *routes;
 	struct policy *policy;
 };

@@ -5,7 +5,7 @@
 #include "sendmail.h"
 
 #include "mail/compose.h"
-#include "mail/submitters.h"
+#include "mail/userlist.h"
 #include "sys/proc.h"
 
 #include "base/mem.h"
@@ -82,11 +82,11 @@ static void
 check_submitter(struct job *j)
 {
 	struct buf why = BUF_INIT(4096);
-	struct submitters *s = submitters_open(j->config, &why);
+	struct userlist *s = userlist_open(j->config, "authorized_submit_users", "submit mail", &why);
 
-	if (s && submitters_allow(s, getuid(), &why) == 0)
+	if (s && userlist_allow(s, getuid(), &why) == 0)
 		msg_die(EX_NOPERM, "%s", why.data);
-	submitters_close(&s);
+	userlist_close(&s);
 	buf_free(&why);
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC
  * Copyright (c) 2026 The mtakit authors */
-/* Who may send mail: see submitters.h. */
-#include "mail/submitters.h"
+/* What users of this host may do: see userlist.h. */
+#include "mail/userlist.h"
 
 #include "mail/config.h"
 #include "map/map.h"
@@ -15,9 +15,8 @@
 #include <string.h>
 #include <strings.h>
 
-#define NAME "authorized_submit_users"
-
-struct submitters {
+struct userlist {
+	const char *name, *action;
 	struct matchlist *list;   /* NULL: everybody may, and nobody's name needs to be looked up */
 };
 
@@ -28,18 +27,20 @@ everybody(const char *list)
 	return strncasecmp(list, "static:", 7) == 0 && strcspn(list, ", \t\r\n") == strlen(list);
 }
 
-struct submitters *
-submitters_open(struct config *c, struct buf *err)
+struct userlist *
+userlist_open(struct config *c, const char *name, const char *action, struct buf *err)
 {
-	const char *list = config_str(c, NAME);
-	struct submitters *s = mem_zalloc(sizeof *s);
+	const char *list = config_str(c, name);
+	struct userlist *s = mem_zalloc(sizeof *s);
 	struct buf why = BUF_INIT(4096);
 
+	s->name = name;
+	s->action = action;
 	if (!everybody(list)) {
 		s->list = matchlist_open(list, false, &why);
 		if (!s->list) {
-			buf_addf(err, NAME ": %s", why.data);
-			submitters_close(&s);
+			buf_addf(err, "%s: %s", name, why.data);
+			userlist_close(&s);
 		}
 	}
 	buf_free(&why);
@@ -47,9 +48,9 @@ submitters_open(struct config *c, struct buf *err)
 }
 
 void
-submitters_close(struct submitters **sp)
+userlist_close(struct userlist **sp)
 {
-	struct submitters *s = *sp;
+	struct userlist *s = *sp;
 
 	if (!s)
 		return;
@@ -59,7 +60,7 @@ submitters_close(struct submitters **sp)
 }
 
 int
-submitters_allow(struct submitters *s, uid_t uid, struct buf *why)
+userlist_allow(struct userlist *s, uid_t uid, struct buf *why)
 {
 	struct buf err = BUF_INIT(4096);
 	const struct passwd *pw;
@@ -71,15 +72,15 @@ submitters_allow(struct submitters *s, uid_t uid, struct buf *why)
 	errno = 0;
 	pw = getpwuid(uid);
 	if (!pw && (errno == EIO || errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == EINTR)) {
-		buf_addf(why, NAME ": name of user ID %ju: %s", (uintmax_t)uid, strerror(errno));
+		buf_addf(why, "%s: name of user ID %ju: %s", s->name, (uintmax_t)uid, strerror(errno));
 		return -1;
 	}
 	name = pw ? pw->pw_name : "unknown";
 	r = matchlist_address(s->list, name, &err); /* the whole name, no parents of it */
 	if (r == MAP_ERROR)
-		buf_addf(why, NAME ": %s", err.data);
+		buf_addf(why, "%s: %s", s->name, err.data);
 	else if (r == MAP_ABSENT)
-		buf_addf(why, "User %s(%ju) is not allowed to submit mail", name, (uintmax_t)uid);
+		buf_addf(why, "User %s(%ju) is not allowed to %s", name, (uintmax_t)uid, s->action);
 	buf_free(&err);
 	return r == MAP_ERROR ? -1 : r == MAP_FOUND;
 }
