@@ -272,16 +272,13 @@ done
 run other mtaqueue list --limit 1; is "$STATUS" 0 "clients that do not read are in nobody's way"
 cat >"$T/many" <<'EOF'
 use strict; use IO::Select; use IO::Socket::UNIX;
-my @s = map { IO::Socket::UNIX->new(Peer => $ARGV[0]) or die } 1..30;
-my $all = IO::Select->new(@s); my ($refused, $x) = 0;
-while ($refused < 10 and my @r = $all->can_read(15)) { # those that are served wait for what we ask
-	for (@r) { $all->remove($_); sysread $_, $x, 200; $refused += $x =~ /too many requests of yours at once/ && $x =~ /\nexit 75\n/ }
-}
-my ($first) = $all->handles; print $first "showq 1\narg list\narg --limit\narg 1\n\n"; sysread $first, $x, 200;
-exit !($refused >= 10 && $x =~ /^out /);
+$SIG{PIPE} = 'IGNORE'; my ($refused, $served, $x) = (0, 0);
+my @s = map { IO::Socket::UNIX->new(Peer => $ARGV[0]) or die "connect: $!" } 1..30;
+syswrite $_, "showq 1\narg list\n\n" for @s; # longer than what a socket holds: each keeps its process
+for (@s) { IO::Select->new($_)->can_read(15) && sysread $_, $x, 200 or next; $x =~ /too many requests of yours at once/ ? $refused++ : $served++ }
+print "$served served, $refused refused\n" if $refused < 10 || !$served;
 EOF
-other perl "$T/many" "$SOCKET"
-ok $? "one user does not get all of its processes"
+is "$(other perl "$T/many" "$SOCKET" 2>&1)" "" "one user does not get all of its processes"
 run as "$DAEMON" mtaqueue list --limit 1; is "$STATUS" 0 "another user is served meanwhile"
 start=$(date +%s); mta -q stop; stopped=$?; end=$(date +%s)
 is "$stopped $((end - start < 12))" "0 1" "stopping does not wait for who does not read"
