@@ -8,6 +8,7 @@ use strict;
 use warnings;
 use Fcntl;
 use File::Temp qw(tempdir);
+use FindBin;
 use Socket;
 
 my ($count, $failed) = (0, 0);
@@ -15,7 +16,7 @@ sub ok { my ($good, $name) = @_; $count++; $failed++ unless $good; print $good ?
 sub like { my ($got, $re, $name) = @_; ok($got =~ $re, $name) or print "#      got: $got\n# expected: $re\n" }
 sub skip_all { print "1..0 # SKIP @_\n"; exit 0 }
 $> == 0 or skip_all("not root: the manager is one process without privilege");
-my $build = $ENV{MTA_BUILD} // "$0/../../build";
+my $build = $ENV{MTA_BUILD} // "$FindBin::Bin/../build";
 my ($SYS_pidfd_open, $SYS_pidfd_getfd) = (434, 438);
 
 my $dir = tempdir("mta-t.XXXXXX", TMPDIR => 1, CLEANUP => 1);

@@ -121,6 +121,27 @@ $P -s 2>"$T/out"; is "$(stat -c %h "$QUEUE/hold/$A")$(where "$A")" "1hold " "a f
 cmp -s "$QUEUE/hold/$A" "$T/elsewhere"; ok $? "with the same content"
 clean
 
+# --- killed in the middle of its work ---
+
+A=$(add one); cp "$QUEUE/hold/$A" "$T/one"; sed "s/body of one/body of two/" "$T/one" >"$T/two"
+restore() { cat "$T/$1" >"$QUEUE/$2"; own "$QUEUE/$2"; chmod 600 "$QUEUE/$2"; }
+bodies() { (cd "$QUEUE" && cat incoming/* active/* deferred/* hold/* 2>/dev/null | grep '^body of' | sort | tr '\n' ' '); }
+bad=0; ms=1
+while [ $ms -le 40 ]; do
+	rm -rf "$QUEUE"/incoming/* "$QUEUE"/deferred/* "$QUEUE"/hold/* "$QUEUE"/trash/*
+	restore one "hold/$A"; restore two "deferred/$A"; restore one "incoming/$A.bak"
+	perl -e 'my $p = fork; if (!$p) { open STDERR, ">", "/dev/null"; exec @ARGV[1 .. $#ARGV] } select undef, undef, undef, $ARGV[0] / 1000; kill KILL => $p; waitpid $p, 0' \
+		$ms "$T/postsuper" -c "$CONF" -s
+	# one of "one" may be there twice still, and "two" may be on hold; none may be lost
+	bodies | grep -q 'body of one.*body of two' || bad=$((bad + 1))
+	$P -s 2>/dev/null || bad=$((bad + 1))
+	[ "$(bodies)" = "body of one body of two " ] || bad=$((bad + 1))
+	ms=$((ms + 2))
+done
+is $bad 0 "killed at twenty moments: nothing is lost, and the next run puts the rest right"
+is "$(count_files "$QUEUE/corrupt")" 0 "no part of a file is left"
+clean
+
 # --- beside a queue manager ---
 
 mail_start

@@ -62,6 +62,8 @@ find_number(struct config *c, struct maplist *l, const char *name, const char *a
 	int r = l ? find(c, l, address, &value, err) : MAP_ERROR;
 	uint64_t n;
 
+	if (!l)
+		buf_addf(err, "%s cannot be opened", name);
 	if (r == MAP_FOUND && (num_u64(value.data, UINT32_MAX - 1, &n) < 0 || (int64_t)n < min)) {
 		buf_addf(err, "%s: \"%s\" is not a number of at least %lld", name, value.data, (long long)min);
 		r = MAP_ERROR;

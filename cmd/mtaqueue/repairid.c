@@ -154,9 +154,9 @@ drop(struct entry *stays, struct entry *goes)
 	return 0;
 }
 
-/* Another file that has the ID: in another queue under the same name, or (n has another name) under that ID. */
+/* Another file that has the ID: in another queue under the same name, or (n has another name) under that ID; same: one that is a copy. */
 static bool
-find_other(const struct entry *n, const char *id, struct entry *other)
+find_other(const struct entry *n, const char *id, bool same, struct entry *other)
 {
 	struct queue *q = &n->r->app->queue;
 
@@ -167,10 +167,11 @@ find_other(const struct entry *n, const char *id, struct entry *other)
 		other->fd = queue_open_file(q, other->where, id, false);
 		/* one that has just been moved from queue to queue is the same file */
 		if (other->fd >= 0 && fstat(other->fd, &other->st) == 0 && other->st.st_ino != n->st.st_ino &&
-		    queue_read(other->fd, &other->e, 0, NULL, &(struct buf)BUF_INIT(4096)) == 0)
+		    queue_read(other->fd, &other->e, 0, NULL, &(struct buf)BUF_INIT(4096)) == 0 && (!same || same_message(n, other)))
 			return true;
 		if (other->fd >= 0)
 			close(other->fd);
+		queue_envelope_free(&other->e);
 	}
 	return false;
 }
@@ -195,7 +196,7 @@ new_id(struct entry *n, const char *taken)
 	struct entry third;
 	int r;
 
-	if (keep && find_other(n, n->name, &third)) {
+	if (keep && find_other(n, n->name, false, &third)) {
 		close(third.fd);
 		queue_envelope_free(&third.e);
 		keep = false;
@@ -228,12 +229,14 @@ repair_id(struct entry *n)
 	bool named = strcmp(n->name, n->e.id) == 0;
 	char id[QUEUE_ID_MAX + 1];
 	struct entry other;
+	bool same;
 	int r;
 
 	strcpy(id, n->e.id);
-	if (!find_other(n, id, &other))
+	same = find_other(n, id, true, &other);
+	if (!same && !find_other(n, id, false, &other))
 		return named ? 0 : rename_to_id(n);
-	if (same_message(n, &other))
+	if (same)
 		r = other_stays(n, &other) ? drop(&other, n) : drop(n, &other);
 	else if (!named || other.where < n->where || (n->r->running && other.where == QUEUE_ACTIVE))
 		r = new_id(n, id);
