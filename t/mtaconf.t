@@ -93,6 +93,7 @@ finding 'smtpd_reipient_restrictiOns = permit' 'error: .*did you mean smtpd_reci
 finding 'trict_rfc821_envelopes = yes' 'error: .*did you mean strict_rfc821_envelopes\?' "a letter left out at the start"
 finding 'inet_interface = all' 'error: .*did you mean inet_interfaces\?' "a letter left out at the end"
 finding 'smtpd_recipient_restrictions = reject_unauth_destinations' 'error: .*did you mean reject_unauth_destination\?' "a misspelt restriction"
+finding 'notify_classes = bounce, polcy' 'error: notify_classes: unknown class "polcy"' "a class of notices that does not exist"
 finding 'smtpd_client_restrictions = check_client_access' 'error: .*needs an argument' "a restriction without its argument"
 finding 'mynetworks = 192.168.0.0/8' 'error: .*did you mean 192.0.0.0/8' "a network with host bits"
 finding 'mynetworks = 127.0.0.0/8 [::]/128' 'error: .*did you mean \[::1\]/128' "[::]/128 for [::1]/128"

@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
 static bool
@@ -160,6 +161,19 @@ check_file(struct check *k, const char *where, const char *name, const char *pat
 		check_say(k, false, where, "%s: %s: %s", name, path, strerror(errno));
 }
 
+/* A word of notify_classes that is misspelt would mean that nobody is told. */
+static void
+check_class(struct check *k, const char *where, const char *word)
+{
+	static const char *const classes[] = { "2bounce", "bounce", "data", "delay", "policy", "protocol", "resource", "software", NULL };
+	const char *const *c = classes;
+
+	while (*c && strcasecmp(*c, word) != 0)
+		c++;
+	if (!*c)
+		check_say(k, true, where, "notify_classes: unknown class \"%s\"", word);
+}
+
 void
 check_value(struct check *k, const char *where, const struct param *p, const char *name, const char *value)
 {
@@ -182,6 +196,8 @@ check_value(struct check *k, const char *where, const struct param *p, const cha
 		while (maincf_word(value, &at, &word) == 1) {
 			if (in_list(networks, name))
 				check_network(k, where, name, word.data);
+			if (strcmp(name, "notify_classes") == 0)
+				check_class(k, where, word.data);
 			if (in_list(addresses, name) && strchr(word.data, '/'))
 				check_say(k, true, where, "%s: \"%s\": expected addresses and names, not networks", name, word.data);
 			if (strcmp(name, "auth_backends") != 0 && (!in_list(networks, name) || !looks_numeric(word.data)))
