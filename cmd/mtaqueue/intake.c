@@ -38,7 +38,9 @@
 
 #define ENVELOPE_SIZE (16 << 20)  /* 50,000 recipients with all their options */
 #define UNFINISHED 86400          /* seconds after which a temporary name is of a writer that has ended */
-#define SAID_MAX 50               /* reports in one pass */
+#define SAID_MAX 50               /* reports */
+#define SAID_WINDOW 10            /* in so many seconds */
+#define SEEN_WINDOW 3600          /* and in so many at most INTAKE_SEEN of things that stay */
 
 /* A file that is being taken. */
 struct file {
@@ -48,7 +50,7 @@ struct file {
 	struct queue_envelope given, e;
 	struct buf message_id;
 	char last;                /* byte of the content */
-	bool trouble;             /* not the file's fault */
+	enum intake_result result; /* of a file that is not taken */
 	struct buf why;
 };
 
@@ -97,21 +99,33 @@ report(struct intake *in, const char *fmt, ...)
 void
 intake_quiet(struct intake *in)
 {
+	int64_t now = clock_mono();
+
+	if (in->said && now - in->said_since < SAID_WINDOW * (int64_t)1000000)
+		return;
 	if (in->unsaid)
 		log_warn("maildrop: %" PRIu64 " more like these", in->unsaid);
 	in->said = in->unsaid = 0;
+	in->said_since = now;
 }
 
-/* Remembers what is left where it is, so that it is reported once (or again after many others). */
+/* Remembers what is left where it is, so that it is reported once. More of these than we can remember are not reported either. */
 static bool
 seen(struct intake *in, const struct stat *st)
 {
-	for (size_t i = 0; i < INTAKE_SEEN; i++)
+	int64_t now = clock_mono();
+
+	for (size_t i = 0; i < in->seen_n; i++)
 		if (in->seen[i].ino == st->st_ino && in->seen[i].dev == st->st_dev)
 			return true;
-	in->seen[in->next_seen].ino = st->st_ino;
-	in->seen[in->next_seen].dev = st->st_dev;
-	in->next_seen = (in->next_seen + 1) % INTAKE_SEEN;
+	if (in->seen_n == INTAKE_SEEN && now - in->seen_since < SEEN_WINDOW * (int64_t)1000000)
+		return true;
+	if (in->seen_n == INTAKE_SEEN)
+		in->seen_n = 0;
+	if (in->seen_n == 0)
+		in->seen_since = now;
+	in->seen[in->seen_n].ino = st->st_ino;
+	in->seen[in->seen_n++].dev = st->st_dev;
 	return false;
 }
 
@@ -150,11 +164,21 @@ refuse(struct intake *in, const char *name, const struct stat *st, const char *w
 	return leave(in, name, st, why);
 }
 
-/* Sets why by errno, which tells whether the file is wrong or we could not read it. */
+/* Sets why and the result by errno, which tells whether the file is wrong, or we could not read it, or nobody could do anything. A
+ * user must not be able to make the last of his own file: it keeps all others waiting. */
 static int
 cannot(struct file *f, const char *what)
 {
-	f->trouble = errno != EINVAL && errno != ELOOP && errno != EACCES && errno != ENXIO && errno != ENODEV;
+	static const struct { int error; enum intake_result result; } rows[] = {
+		{ EINVAL, INTAKE_REFUSED }, { ELOOP, INTAKE_REFUSED }, { EACCES, INTAKE_REFUSED }, { ENXIO, INTAKE_REFUSED }, { ENODEV, INTAKE_REFUSED },
+		{ ENOSPC, INTAKE_TROUBLE }, { EDQUOT, INTAKE_TROUBLE }, { EROFS, INTAKE_TROUBLE },
+		{ EMFILE, INTAKE_TROUBLE }, { ENFILE, INTAKE_TROUBLE }, { ENOMEM, INTAKE_TROUBLE },
+	};
+
+	f->result = INTAKE_WAITS;
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+		if (rows[i].error == errno)
+			f->result = rows[i].result;
 	if (!f->why.len)
 		buf_addf(&f->why, "%s: %s", what, strerror(errno));
 	return -1;
@@ -205,7 +229,8 @@ check_envelope(struct intake *in, struct file *f)
 	if (f->why.len)
 		return -1;
 	r = userlist_allow(in->submitters, f->st->st_uid, &f->why);
-	f->trouble = r < 0;
+	if (r < 0)
+		f->result = INTAKE_TROUBLE;
 	if (r <= 0 || vouch_envelope(&f->given, f->st->st_uid, in->dup_limit, &f->e, &f->why) < 0)
 		return -1;
 	f->e.time = (int64_t)f->st->st_mtim.tv_sec * 1000000 + f->st->st_mtim.tv_nsec / 1000;
@@ -278,6 +303,21 @@ has_room(struct intake *in, uint64_t size)
 	return space >= in->min_free && space - in->min_free >= size;
 }
 
+/* A file that has been written to since we looked at it may be half of one message and half of another. */
+static int
+check_unchanged(struct file *f)
+{
+	struct stat st;
+
+	if (fstat(f->fd, &st) < 0)
+		return cannot(f, "stat");
+	if (st.st_size == f->st->st_size && st.st_nlink == 1 && st.st_uid == f->st->st_uid &&
+	    st.st_mtim.tv_sec == f->st->st_mtim.tv_sec && st.st_mtim.tv_nsec == f->st->st_mtim.tv_nsec)
+		return 0;
+	buf_adds(&f->why, "it changes while it is read");
+	return -1;
+}
+
 /* The copy: a Received field, and the content as it is, with an end to its last line. */
 static struct queue_writer *
 copy(struct intake *in, struct file *f)
@@ -297,29 +337,19 @@ copy(struct intake *in, struct file *f)
 	queue_write(w, received.data, received.len);
 	if (size && (queue_write_fd(w, f->fd, (off_t)f->given.content, size) < 0 ||
 	    pread(f->fd, &last, 1, (off_t)(f->given.content + size - 1)) != 1)) {
-		cannot(f, "copy");
-		f->trouble = true;
+		int saved = errno;
+
 		queue_write_abort(&w);
+		if (check_unchanged(f) == 0) { /* else it has become shorter, and that is why */
+			errno = saved;
+			cannot(f, "copy");
+			f->result = f->result == INTAKE_REFUSED ? INTAKE_WAITS : f->result;
+		}
 	} else if (last != '\n') {
 		queue_write(w, "\n", 1);
 	}
 	buf_free(&received);
 	return w;
-}
-
-/* A file that has been written to since we looked at it may be half of one message and half of another. */
-static int
-check_unchanged(struct file *f)
-{
-	struct stat st;
-
-	if (fstat(f->fd, &st) < 0)
-		return cannot(f, "stat");
-	if (st.st_size == f->st->st_size && st.st_nlink == 1 && st.st_uid == f->st->st_uid &&
-	    st.st_mtim.tv_sec == f->st->st_mtim.tv_sec && st.st_mtim.tv_nsec == f->st->st_mtim.tv_nsec)
-		return 0;
-	buf_adds(&f->why, "it changes while it is read");
-	return -1;
 }
 
 static int
@@ -330,7 +360,7 @@ check_file(struct intake *in, struct file *f)
 	if (has_room(in, f->given.size))
 		return 0;
 	buf_addf(&f->why, "no room: less than its %" PRIu64 " bytes and queue_minfree are free", f->given.size);
-	f->trouble = true;
+	f->result = INTAKE_WAITS; /* a smaller one may have */
 	return -1;
 }
 
@@ -374,6 +404,17 @@ commit(struct intake *in, struct file *f, struct queue_writer *w)
 	return INTAKE_TROUBLE;
 }
 
+/* The file is wrong, or cannot be taken now. */
+static enum intake_result
+not_taken(struct intake *in, struct file *f)
+{
+	if (f->result == INTAKE_REFUSED)
+		return refuse(in, f->name, f->st, f->why.data);
+	if (!seen(in, f->st))
+		report(in, "maildrop/%s of user %ju: %s: it will be tried again", f->name, (uintmax_t)f->st->st_uid, f->why.data);
+	return f->result;
+}
+
 static enum intake_result
 take(struct intake *in, struct file *f)
 {
@@ -383,11 +424,7 @@ take(struct intake *in, struct file *f)
 		queue_write_abort(&w);
 	if (w)
 		return commit(in, f, w);
-	if (!f->trouble)
-		return refuse(in, f->name, f->st, f->why.data);
-	if (!seen(in, f->st))
-		report(in, "maildrop/%s of user %ju: %s: it will be tried again", f->name, (uintmax_t)f->st->st_uid, f->why.data);
-	return INTAKE_TROUBLE;
+	return not_taken(in, f);
 }
 
 /* A name that commit() gave to a file whose message it had just queued: ended before it could unlink the file. */
@@ -423,7 +460,7 @@ unfinished(struct intake *in, const char *name, const struct stat *st)
 enum intake_result
 intake_take(struct intake *in, const char *name, const struct stat *lst)
 {
-	struct file f = { .name = name, .message_id = BUF_INIT(65536), .why = BUF_INIT(4096) };
+	struct file f = { .name = name, .result = INTAKE_REFUSED, .message_id = BUF_INIT(65536), .why = BUF_INIT(4096) };
 	enum intake_result r;
 	struct stat st;
 
@@ -446,10 +483,8 @@ intake_take(struct intake *in, const char *name, const struct stat *lst)
 	} else if (st.st_nlink != 1) {
 		buf_adds(&f.why, "it has more than one link");
 	}
-	if (f.why.len && !f.trouble)
-		r = f.fd >= 0 && st.st_nlink == 0 ? INTAKE_NOTHING : refuse(in, name, f.st, f.why.data);
-	else if (f.why.len)
-		r = seen(in, f.st) ? INTAKE_TROUBLE : (report(in, "maildrop/%s: %s", name, f.why.data), INTAKE_TROUBLE);
+	if (f.why.len)
+		r = f.fd >= 0 && f.st->st_nlink == 0 ? INTAKE_NOTHING : not_taken(in, &f);
 	else
 		r = take(in, &f);
 	if (f.fd >= 0)

@@ -18,16 +18,19 @@ struct intake {
 	uint64_t size_limit, min_free; /* 0: none */
 	int hop_limit;
 	size_t dup_limit;
-	uint64_t said, unsaid;    /* reports since intake_quiet */
+	uint64_t said, unsaid;    /* reports, and those that were only counted, */
+	int64_t said_since;       /* since then (monotonic) */
 	struct { dev_t dev; ino_t ino; } seen[INTAKE_SEEN];
-	unsigned next_seen;
+	unsigned seen_n;
+	int64_t seen_since;
 };
 
 enum intake_result {
 	INTAKE_TAKEN,             /* a message is in incoming/ */
 	INTAKE_REFUSED,           /* it is in corrupt/, or gone */
 	INTAKE_LEFT,              /* stays where it is; reported */
-	INTAKE_TROUBLE,           /* our own: it may be taken later; reported */
+	INTAKE_WAITS,             /* it may be taken later, and others now; reported */
+	INTAKE_TROUBLE,           /* it may be taken later, and so may others: the system is short of something; reported */
 	INTAKE_NOTHING,           /* it is gone, or not finished */
 };
 
@@ -36,6 +39,7 @@ int intake_configure(struct intake *in, struct config *c, struct buf *err);
 void intake_free(struct intake *in);
 /* Deals with one name; st is what lstat said of it. Logs. */
 enum intake_result intake_take(struct intake *in, const char *name, const struct stat *st);
-/* Tells how much was not said, if anything: after so many reports the rest of a pass is only counted. */
+/* After a pass: tells how much was not said, if anything. Nobody can fill the log: so many reports in so many seconds, the rest is
+ * counted; of what stays where it is so many an hour. */
 void intake_quiet(struct intake *in);
 #endif

@@ -49,7 +49,7 @@ struct pickup {
 	uint32_t used[USERS];     /* files of each user in this pass */
 	uint32_t budget, limit;   /* limit: the budget, or less while the queue manager is busy */
 	uint64_t taken, over;     /* in this pass: files dealt with, files over their owner's budget */
-	unsigned troubles;
+	unsigned troubles, waits; /* and files that cannot be taken now */
 	bool overflow;            /* the kernel has lost events */
 	bool hup, stop;
 };
@@ -114,6 +114,10 @@ look(struct pickup *p, const char *name)
 		p->troubles++;
 		++*used;
 		break;
+	case INTAKE_WAITS:
+		p->waits++;
+		++*used;
+		break;
 	case INTAKE_LEFT:
 	case INTAKE_NOTHING:
 		break;
@@ -146,7 +150,7 @@ begin(struct pickup *p)
 	struct queue *q = &p->in.app->queue;
 
 	memset(p->used, 0, sizeof p->used);
-	p->taken = p->over = p->troubles = 0;
+	p->taken = p->over = p->troubles = p->waits = 0;
 	p->limit = faccessat(q->top, QUEUE_BUSY, F_OK, AT_SYMLINK_NOFOLLOW) == 0 ? BUDGET_BUSY : p->budget;
 }
 
@@ -212,7 +216,7 @@ run_once(struct pickup *p)
 		if (p->limit < p->budget)
 			break;
 	lock(p, LOCK_UN);
-	return r < 0 || p->troubles || p->over ? EX_TEMPFAIL : EX_OK;
+	return r < 0 || p->troubles || p->waits || p->over ? EX_TEMPFAIL : EX_OK;
 }
 
 static void
@@ -251,7 +255,7 @@ next_pass(struct pickup *p, int failed)
 	p->budget = BUDGET_FIRST;
 	if (p->over && p->taken && !p->troubles)
 		return clock_deadline(1);
-	return clock_deadline(failed || p->over || p->troubles || p->notify < 0 ? PAUSE : RESCAN);
+	return clock_deadline(failed || p->over || p->troubles || p->waits || p->notify < 0 ? PAUSE : RESCAN);
 }
 
 /* Files that inotify names are dealt with at once; what that leaves, by passes. */
@@ -265,7 +269,7 @@ handle_events(struct pickup *p, int64_t *next)
 	intake_quiet(&p->in);
 	if (p->over && *next > clock_mono())
 		*next = clock_mono();
-	else if (p->troubles && *next > clock_deadline(PAUSE))
+	else if ((p->troubles || p->waits) && *next > clock_deadline(PAUSE))
 		*next = clock_deadline(PAUSE);
 	if (p->overflow && *next > clock_deadline(1)) /* not more often: who loses us events could make us spin */
 		*next = clock_deadline(1);
