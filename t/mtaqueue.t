@@ -61,6 +61,12 @@ like "$out" '^ +x@example.org: 4.4.1 connect to mx.example.org' "and what each r
 unlike "$out" "$(printf '\033')" "no control characters"
 like "$out" '^-- 4 messages, 3\.9M bytes$' "the total at the end"
 is "$($Q list -j | wc -l | tr -d ' ')" 4 "-j: a line a message"
+grep -v '<x@' "$QUEUE/defer/$B2" >"$T/y"; grep '<x@' "$QUEUE/defer/$B2" >"$QUEUE/defer/$B2.old"; mv "$QUEUE/defer/$B2" "$T/both"; mv "$T/y" "$QUEUE/defer/$B2"; chown "$(stat -c %u "$QUEUE/defer")" "$QUEUE/defer/$B2"
+is "$($Q list "$B2" | grep -Ec '^ +[xy]@example.org: 4\.')$($Q show "$B2" | grep -c '^attempt:')" 22 "reasons that were moved to ID.old count as well"
+rm -f "$QUEUE/defer/$B2.old"; mv "$T/both" "$QUEUE/defer/$B2"
+if touch -a -d '2001-01-01' "$QUEUE/deferred/$B2"; then
+	$Q list >/dev/null; is "$(stat -c %X "$QUEUE/deferred/$B2")" "$(date -d 2001-01-01 +%s)" "looking through the queue writes no inodes (the time of the last access stays)"
+fi
 is "$($Q list -j | grep -c '\\u001b\[31mfull \\u009b2J')$($Q list -j | LC_ALL=C grep -c "$(printf '\302\233')")" 10 "-j escapes the control characters of both kinds"
 if have_program jq; then
 	is "$($Q list -j | jq -r 'select(.queue_name == "deferred") | .queue_id + " " + .sender + " " + .recipients[0].address + " " + .recipients[0].delay_reason')" \

@@ -30,6 +30,9 @@ item_free(struct item *it)
 	queue_envelope_free(&it->e);
 	queue_reasons_free(&it->reason, it->reasons);
 	it->reasons = 0;
+	queue_reasons_free(&it->recent, it->recents);
+	it->recents = 0;
+	it->history = false;
 	strmap_free(&it->last, NULL);
 	buf_free(&it->err);
 }
@@ -63,13 +66,13 @@ item_envelope(struct item *it)
 	if (it->looked)
 		return it->good;
 	it->looked = true;
-	it->fd = queue_open_file(&it->app->queue, it->where, it->id, false);
+	it->fd = queue_open_known(&it->app->queue, it->where, it->id, false, &it->st);
 	if (it->fd < 0) {
 		it->gone = errno == ENOENT;
 		buf_adds(&it->err, errno == ELOOP || errno == EINVAL ? "not a queue file" : strerror(errno));
 		return false;
 	}
-	if (fstat(it->fd, &it->st) < 0 || queue_read(it->fd, &it->e, 0, NULL, &it->err) < 0)
+	if (queue_read_known(it->fd, &it->st, &it->e, 0, NULL, &it->err) < 0)
 		return false;
 	/* its name is what protects a file in maildrop/ that anybody may read: see queue_drop_open */
 	it->gone = it->where == QUEUE_MAILDROP && it->app->guest && it->st.st_mode & S_IROTH && it->st.st_uid != it->app->guest->uid;
@@ -121,21 +124,38 @@ item_next(struct item *it)
 	return it->fd >= 0 ? it->st.st_mtime : 0;
 }
 
-void
-item_reasons(struct item *it)
+static void
+read_reasons(struct item *it, int (*f)(struct queue *, const char *, struct queue_reason **, size_t *))
 {
-	if (it->last)
-		return;
+	it->recent = it->reason; /* somebody may still hold one of them */
+	it->recents = it->reasons;
+	strmap_free(&it->last, NULL);
 	it->last = strmap_new();
-	if (queue_defer_read(&it->app->queue, it->id, &it->reason, &it->reasons) < 0)
+	if (f(&it->app->queue, it->id, &it->reason, &it->reasons) < 0)
 		it->reasons = 0; /* unreadable reasons do not hide the message */
 	for (size_t i = 0; i < it->reasons; i++)
 		strmap_set(it->last, it->reason[i].addr, &it->reason[i]);
 }
 
+void
+item_reasons(struct item *it)
+{
+	if (!it->history)
+		read_reasons(it, queue_defer_read);
+	it->history = true;
+}
+
+/* Nearly always among the recent ones. */
 const struct queue_reason *
 item_reason(struct item *it, const char *addr)
 {
+	const struct queue_reason *why;
+
+	if (!it->last)
+		read_reasons(it, queue_defer_recent);
+	why = strmap_get(it->last, addr);
+	if (why || it->history || it->reasons == 0)
+		return why;
 	item_reasons(it);
 	return strmap_get(it->last, addr);
 }

@@ -19,6 +19,9 @@ struct item {
 	struct buf err;           /* why it was not */
 	struct queue_reason *reason;
 	size_t reasons;
+	bool history;             /* all of them were read, not only the recent ones, */
+	struct queue_reason *recent; /* which are here then, valid until item_free */
+	size_t recents;
 	struct strmap *last;      /* the last reason of each address, once they were read */
 };
 

@@ -4,6 +4,7 @@
  * step is one system call that either happens or does not: see queue.h. */
 #include "mail/queue.h"
 
+#include "sys/file.h"
 #include "syntax/envelope.h"
 
 #include "base/mem.h"
@@ -153,24 +154,31 @@ anybodys(enum queue_name where)
 int
 queue_open_file(struct queue *q, enum queue_name where, const char *id, bool rw)
 {
-	/* O_NONBLOCK: opening a FIFO that somebody put here must not wait for its other end */
-	int flags = (rw ? O_RDWR : O_RDONLY) | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
 	struct stat st;
+
+	return queue_open_known(q, where, id, rw, &st);
+}
+
+int
+queue_open_known(struct queue *q, enum queue_name where, const char *id, bool rw, struct stat *st)
+{
+	/* O_NONBLOCK: opening a FIFO that somebody put here must not wait for its other end */
+	const int flags = O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
 	int fd, e;
 
 	if (!envelope_id_ok(id, strlen(id))) {
 		errno = ENOENT;
 		return -1;
 	}
-	fd = openat(q->fd[where], id, flags);
+	fd = rw ? openat(q->fd[where], id, flags | O_RDWR) : file_open_quietly(q->fd[where], id, flags);
 	if (fd < 0) {
 		if (errno == EISDIR || errno == ENXIO || errno == ENODEV)
 			errno = EINVAL;
 		return -1;
 	}
-	e = fstat(fd, &st) < 0 ? errno :
-	    !S_ISREG(st.st_mode) || st.st_nlink > 1 || (st.st_uid != q->owner && !anybodys(where)) ? EINVAL :
-	    st.st_nlink == 0 ? ENOENT : 0; /* unlinked since it was opened */
+	e = fstat(fd, st) < 0 ? errno :
+	    !S_ISREG(st->st_mode) || st->st_nlink > 1 || (st->st_uid != q->owner && !anybodys(where)) ? EINVAL :
+	    st->st_nlink == 0 ? ENOENT : 0; /* unlinked since it was opened */
 	if (e) {
 		close(fd);
 		errno = e;

@@ -95,10 +95,14 @@ int queue_write_replace(struct queue_writer **w, enum queue_name where, struct b
 /* Opens a queue file: only a regular file with one link, no symbolic link, owner as the directory's (whoever it is in maildrop,
  * corrupt and trash, where what users put down may lie). Descriptor, or -1 with errno (ENOENT: not there; ELOOP, EINVAL: not a queue file). rw: for queue_mark. */
 int queue_open_file(struct queue *q, enum queue_name where, const char *id, bool rw);
+/* The same, and what fstat(2) says of it, for queue_read_known, which does not ask again. */
+struct stat;
+int queue_open_known(struct queue *q, enum queue_name where, const char *id, bool rw, struct stat *st);
 /* Reads the envelope of an open queue file. max_rcpts 0: all recipients; else only recipients with status T are kept, at
  * most that many, and *more (may be NULL) tells that some were left out. -1 with err: truncated, longer than it says, or
  * malformed; e is then empty. Reads in pieces: memory is that of the recipients kept. */
 int queue_read(int fd, struct queue_envelope *e, size_t max_rcpts, bool *more, struct buf *err);
+int queue_read_known(int fd, const struct stat *st, struct queue_envelope *e, size_t max_rcpts, bool *more, struct buf *err);
 /* The next portion after queue_read left some out: the recipients in e are freed, and the next ones with status T (at most
  * max_rcpts; todo is the number of all that follow) take their place. Linear in what is read now. 0 or -1 with err. */
 int queue_read_more(int fd, struct queue_envelope *e, size_t max_rcpts, bool *more, struct buf *err);
@@ -129,6 +133,8 @@ int queue_defer_append(struct queue *q, const char *id, const char *lines, size_
 int queue_defer_add(struct queue *q, const char *id, const char *addr, const char *dsn, const char *text);
 /* All attempts, the oldest first; a line that cannot be read is passed over. 0 (also when there are none), -1 with errno. */
 int queue_defer_read(struct queue *q, const char *id, struct queue_reason **list, size_t *n);
+/* The same without those in ID.old, which cost another look; when there are none, there is no ID.old either. */
+int queue_defer_recent(struct queue *q, const char *id, struct queue_reason **list, size_t *n);
 void queue_reasons_free(struct queue_reason **list, size_t n);
 void queue_defer_remove(struct queue *q, const char *id);
 #endif

@@ -254,22 +254,30 @@ read_lines(struct reader *r, struct queue_envelope *e, size_t max_rcpts, bool *m
 int
 queue_read(int fd, struct queue_envelope *e, size_t max_rcpts, bool *more, struct buf *err)
 {
+	struct stat st;
+
+	if (fstat(fd, &st) < 0) {
+		*e = (struct queue_envelope){ 0 };
+		buf_addf(err, "stat: %s", strerror(errno));
+		return -1;
+	}
+	return queue_read_known(fd, &st, e, max_rcpts, more, err);
+}
+
+int
+queue_read_known(int fd, const struct stat *st, struct queue_envelope *e, size_t max_rcpts, bool *more, struct buf *err)
+{
 	struct reader r; /* not initialised as a whole: data is large */
 	bool ignored;
-	struct stat st;
 
 	if (!more)
 		more = &ignored;
 	*more = false;
 	*e = (struct queue_envelope){ 0 };
-	if (fstat(fd, &st) < 0) {
-		buf_addf(err, "stat: %s", strerror(errno));
-		return -1;
-	}
-	if (!S_ISREG(st.st_mode))
+	if (!S_ISREG(st->st_mode))
 		return malformed(err, "not a regular file");
 	r.fd = fd;
-	r.size = (uint64_t)st.st_size;
+	r.size = (uint64_t)st->st_size;
 	r.at = 0;
 	r.start = r.end = 0;
 	if (read_first(&r, e, err) < 0 || read_lines(&r, e, max_rcpts, more, err) < 0) {

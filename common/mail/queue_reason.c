@@ -161,8 +161,8 @@ parse_all(const struct buf *text, struct queue_reason **list, size_t *n, size_t 
 	}
 }
 
-int
-queue_defer_read(struct queue *q, const char *id, struct queue_reason **list, size_t *n)
+static int
+read_reasons(struct queue *q, const char *id, bool old_too, struct queue_reason **list, size_t *n)
 {
 	struct buf text = BUF_INIT(REASON_READ_MAX);
 	char old[QUEUE_ID_MAX + 5];
@@ -174,7 +174,7 @@ queue_defer_read(struct queue *q, const char *id, struct queue_reason **list, si
 	if (q->defer < 0)
 		return 0;
 	old_name(old, id);
-	for (int i = 0; i < 2 && r == 0; i++) {
+	for (int i = old_too ? 0 : 1; i < 2 && r == 0; i++) {
 		buf_clear(&text);
 		if (file_read(q->defer, i == 0 ? old : id, &text) == 0)
 			parse_all(&text, list, n, &cap);
@@ -190,6 +190,18 @@ queue_defer_read(struct queue *q, const char *id, struct queue_reason **list, si
 	}
 	buf_free(&text);
 	return r;
+}
+
+int
+queue_defer_read(struct queue *q, const char *id, struct queue_reason **list, size_t *n)
+{
+	return read_reasons(q, id, true, list, n);
+}
+
+int
+queue_defer_recent(struct queue *q, const char *id, struct queue_reason **list, size_t *n)
+{
+	return read_reasons(q, id, false, list, n);
 }
 
 void

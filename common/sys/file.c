@@ -282,9 +282,21 @@ file_copy(int out, int in, off_t at, uint64_t n)
 }
 
 int
+file_open_quietly(int dirfd, const char *path, int flags)
+{
+#ifdef O_NOATIME
+	int fd = openat(dirfd, path, flags | O_RDONLY | O_NOATIME);
+
+	if (fd >= 0 || errno != EPERM) /* it is for the owner and root */
+		return fd;
+#endif
+	return openat(dirfd, path, flags | O_RDONLY);
+}
+
+int
 file_read(int dirfd, const char *path, struct buf *out)
 {
-	int fd = openat(dirfd, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	int fd = file_open_quietly(dirfd, path, O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	int saved, r = -1;
 	struct stat st;
 
@@ -300,7 +312,7 @@ file_read(int dirfd, const char *path, struct buf *out)
 		size_t room = out->max - out->len, want;
 		ssize_t k;
 
-		/* one byte more than the size says, so that a file that does not grow takes two reads */
+		/* one byte more than the size says, so that a file that does not grow takes one read */
 		want = st.st_size > 0 && (uint64_t)st.st_size < SIZE_MAX - 1 ? (size_t)st.st_size + 1 : 4096;
 		if (want > room)
 			want = room;
@@ -322,6 +334,10 @@ file_read(int dirfd, const char *path, struct buf *out)
 		}
 		out->len += (size_t)k;
 		out->data[out->len] = '\0';
+		if ((size_t)k < want) { /* a regular file gives less only at its end */
+			r = 0;
+			break;
+		}
 		st.st_size = st.st_size > k ? st.st_size - k : 0;
 	}
 done:

@@ -33,6 +33,9 @@ int file_pwrite_all(int fd, const void *data, size_t n, off_t at);
 int file_copy(int out, int in, off_t at, uint64_t n);
 /* Whole regular file into out (bounded by out->max). 0 or -1 with errno (EFBIG past max). */
 int file_read(int dirfd, const char *path, struct buf *out);
+/* openat(2) for reading, with more flags, that leaves the time of the last access as it is where the caller may do so: who
+ * looks through very many files does not have each of their inodes written. */
+int file_open_quietly(int dirfd, const char *path, int flags);
 /* Replaces path by content: temporary file beside it, fsync, rename, directory fsync. Mode and owner of an existing file are
  * kept, else mode is used. 0 or -1 with errno. */
 int file_replace(const char *path, const void *data, size_t n, mode_t mode);
