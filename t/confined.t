@@ -25,8 +25,8 @@ tree() { # below PID
 tree "$MTA" >"$T/tree"
 of() { sed -n "s/^$1:[^0-9A-Za-z]*\([0-9a-f]*\).*/\1/p" "/proc/$2/status"; }
 parent_name() { cat "/proc/$1/comm" 2>/dev/null; }
-# confined NAME: all processes of that name whose parent has the same name (workers), or whose parent is the manager (agents)
-report() { # NAME WHICH
+# report: all processes of that name whose parent has the same name (workers), or whose parent is the manager (agents)
+report() { # NAME worker|agent SECCOMP
 	bad= count=0
 	while read -r pid parent name; do
 		[ "$name" = "$1" ] || continue
@@ -43,15 +43,14 @@ report() { # NAME WHICH
 	done <"$T/tree"
 	[ $count -gt 0 ] && [ -z "$bad" ]
 }
-for p in mtasmtp mtapop mtaauth; do
+for p in mtasmtp mtapop mtaauth mtaqueue; do
 	report $p worker 2; ok $? "$p: all $count workers have no capabilities, no new privileges, a filter of system calls, and are not root" || diag "$bad"
 done
 report mtasend agent 2; ok $? "mtasend: so have all $count" || { diag "$bad"; diag "$(cat "$T/tree")"; }
-report mtaqmgr none 0 >/dev/null # for the list alone
 roots=$(while read -r pid parent name; do [ "$(of Uid "$pid")" = 0 ] && echo "$name"; done <"$T/tree" | sort | uniq -c | awk '{ print $2 }' | tr '\n' ' ')
 diag "parents that stay what started them: $roots"
 listening=$(while read -r pid parent name; do
-	case $name in mtasmtp|mtapop|mtaauth) [ "$(parent_name "$parent")" = "$name" ] && of NoNewPrivs "$pid" ;; esac; done <"$T/tree" | sort -u)
+	case $name in mtasmtp|mtapop|mtaauth|mtaqueue) [ "$(parent_name "$parent")" = "$name" ] && of NoNewPrivs "$pid" ;; esac; done <"$T/tree" | sort -u)
 is "$listening" 1 "no worker of any kind is left out"
 
 # --- Landlock: no file in /proc tells, so the system calls do ---

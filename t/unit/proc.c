@@ -136,11 +136,60 @@ users(void)
 	buf_free(&out);
 }
 
+/* In a child: 1 when size bytes can be had. */
+static int
+fits(uint64_t limit, size_t size)
+{
+	int status = 0;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		char *p;
+
+		if (proc_limit_memory(limit) < 0)
+			_exit(2);
+		p = malloc(size);
+		if (p)
+			memset(p, 1, size);
+		_exit(p != NULL);
+	}
+	waitpid(pid, &status, 0);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+static void
+memory(void)
+{
+#ifdef __SANITIZE_ADDRESS__
+	return; /* there is no limit */
+#else
+	struct buf out = BUF_INIT(65536);
+	struct proc p = { .uid = (uid_t)-1, .argv = SH("ulimit -d") };
+	size_t had = 64 << 20;
+	char *held = malloc(had), *before;
+
+	memset(held, 1, had);
+	is_num(fits(16 << 20, 8 << 20), 1, "memory within the limit, beyond the 64 MB that were there before");
+	is_num(fits(16 << 20, 32 << 20), 0, "none beyond it");
+	is_num(fits(0, 32 << 20), 1, "0 is no limit");
+	is_num(fits(UINT64_MAX, 32 << 20), 1, "a limit that does not fit into a number is none");
+	free(held);
+	run(p, &out);
+	before = buf_steal(&out);
+	is_num(proc_limit_memory(512 << 20), 0, "a limit for this process");
+	run(p, &out);
+	is(out.data, before, "programs that it starts have the one from before");
+	free(before);
+	buf_free(&out);
+#endif
+}
+
 int
 main(void)
 {
 	splitting();
 	spawning();
 	users();
+	memory();
 	return tap_done();
 }
