@@ -32,7 +32,8 @@ small_system() { # tmpfs|ext4 all|mail [number of inodes]
 	chmod 755 "$T/mnt"; : >"$T/log"; chmod 666 "$T/log"
 	DIR=$T/$1$2$3; [ "$2" = mail ] || DIR=$T/mnt/s
 	CONF=$DIR QUEUE=$DIR/queue
-	mtaconf -j init "$DIR" queue_minfree=0 minimal_backoff_time=1s maximal_backoff_time=1s queue_run_delay=1s transport_retry_time=1s \
+	# notify_classes: postmaster would be told of the 4xx replies, in the mailbox whose messages are counted
+	mtaconf -j init "$DIR" notify_classes= queue_minfree=0 minimal_backoff_time=1s maximal_backoff_time=1s queue_run_delay=1s transport_retry_time=1s \
 		"maillog_file=$T/log" "services=qmgr smtp" default_transport=retry:later >"$T/init" || return 1
 	SMTP_PORT=$(lib_json smtp_port "$T/init") USER_ADDR=$(lib_json user "$T/init") MAILDIR=$(lib_json maildir "$T/init")
 	if [ "$2" = mail ]; then
