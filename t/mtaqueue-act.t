@@ -11,6 +11,7 @@ where() { (cd "$QUEUE" && for w in incoming active deferred hold corrupt trash; 
 is_in() { [ "$(where "$2")" = "$1 " ]; }
 add() { printf 'Subject: %s\nTo: someone\n\nbody of %s\n' "$1" "$1" | { shift; $Q add -f "$@"; }; }
 log() { grep -E -e "$1" "$LOG"; }
+came() { grep -qs "$1" "$MAILDIR"/new/*; }
 inbox() { grep -l "$1" "$MAILDIR"/new/* 2>/dev/null | wc -l | tr -d ' '; }
 owner=$(stat -c %u "$QUEUE/incoming")
 
@@ -35,7 +36,7 @@ is "$(where "$A")" "deferred " "and does nothing"
 is "$($Q bounce "$A")" "$(printf 'bounced %s\nbounced 1 message' "$A")" "bounce"
 is "$(where "$A")$(ls "$QUEUE/defer")" "" "the message and its history are gone"
 wait_for 10 test "$(inbox multipart/report)" = 1
-wait_for 5 grep -qs a@away.invalid "$MAILDIR"/new/*
+wait_for 5 came a@away.invalid
 report=$(cat "$MAILDIR"/new/* 2>/dev/null)
 like "$report" '^Final-Recipient: rfc822; *a@away.invalid' "its sender has the report"
 like "$report" '^Final-Recipient: rfc822; *b@away.invalid' "on all recipients"
@@ -47,7 +48,7 @@ rm -f "$MAILDIR"/new/*
 A=$(add two "$USER_ADDR" a@away.invalid)
 wait_for 10 is_in deferred "$A"
 $Q bounce -q --status 5.7.1 --text 'not wanted here' --domain away.invalid; ok $? "bounce --status --text, by domain"
-wait_for 20 grep -qs 'not wanted here' "$MAILDIR"/new/*; ok $? "the text is in the report"
+wait_for 20 came 'not wanted here'; ok $? "the text is in the report"
 like "$(cat "$MAILDIR"/new/*)" '^Status: 5\.7\.1' "and the code"
 $Q bounce --status 4.0.0 --all >/dev/null 2>&1; is $? 64 "a temporary code makes no bounce"
 $Q bounce >/dev/null 2>&1; is $? 64 "bounce without a selection does nothing"
