@@ -33,8 +33,10 @@
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sysexits.h>
+#include <time.h>
 #include <unistd.h>
 
+#define LOCK_TRIES 30            /* 50 ms apart */
 #define STOP_SECONDS 5           /* jobs under way may end within that time */
 
 static struct config_options options;
@@ -137,8 +139,15 @@ lock_queue(void)
 {
 	int fd = openat(manager.queue.fd[QUEUE_ACTIVE], ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
-	if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0)
-		return; /* held as long as this process is */
+	/* one that has just been killed may need a moment until it is gone */
+	for (int i = 0; fd >= 0 && i < LOCK_TRIES; i++) {
+		if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+			return; /* held as long as this process is */
+		if (errno != EWOULDBLOCK)
+			break;
+		nanosleep(&(struct timespec){ .tv_nsec = 50000000 }, NULL);
+		errno = EWOULDBLOCK;
+	}
 	if (errno == EWOULDBLOCK)
 		msg_die(EX_TEMPFAIL, "queue %s: another queue manager is at work on it (or postsuper -s)", manager.queue.dir);
 	msg_die(EX_CANTCREAT, "lock %s/active: %s", manager.queue.dir, strerror(errno));
@@ -185,6 +194,7 @@ manage(struct config *c, int parent)
 	server_notify("READY=1");
 	log_batch(true);
 	loop_run();
+	starter_end();
 	counting_close();
 	log_batch(false);
 	log_info("stopped: %zu messages are left in the active queue", message_count());

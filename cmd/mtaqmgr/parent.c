@@ -309,8 +309,10 @@ parent_run(struct config *c, const struct config_options *options, int sock, pid
 			polled[0].fd = -1;
 	}
 	config_close(&p.config);
-	for (size_t i = 0; i < p.n; i++)
+	for (size_t i = 0; i < p.n; i++) {
+		kill(-p.agents[i].pid, SIGKILL); /* only a one-shot command leads a group: see starter_end */
 		free(p.agents[i].transport);
+	}
 	free(p.agents);
 	if (WIFSIGNALED(p.status))
 		log_error("the unprivileged process was killed by signal %d", WTERMSIG(p.status));

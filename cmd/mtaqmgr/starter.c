@@ -229,6 +229,14 @@ starter_signal(pid_t pid, int sig)
 }
 
 void
+starter_end(void)
+{
+	for (struct child *c = children; c && parent.fd < 0; c = c->next) /* else the parent does it */
+		if (c->pid > 0)
+			kill(-c->pid, SIGKILL);
+}
+
+void
 starter_kill(struct child *c, int sig)
 {
 	char text[64];

@@ -28,6 +28,9 @@ void starter_resident(struct child *c, const char *transport, const struct ident
  * and no error. */
 void starter_oneshot(struct child *c, const char *transport, const struct identity *who, const char *attrs, size_t n, int in, int out);
 void starter_kill(struct child *c, int sig);
+/* At the end of the manager: one-shot commands that still run are killed, with all that they have started. They must not go on
+ * delivering when nobody is left to hear of it. (A resident agent learns it from its connection.) */
+void starter_end(void);
 /* A one-shot command with all that it has started; of a resident agent the process alone. */
 void starter_signal(pid_t pid, int sig);
 
