@@ -375,7 +375,7 @@ stop
 : > "$LOG"; : > "$D/jobs"
 manager -o qmgr_message_recipient_limit=10 -o qmgr_message_recipient_minimum=3
 add ok@send.test $(seq -f 'ok%.0f@a.test' 25)
-logged "$ID: removed"; is "$(awk '{ if (NF - 3 > m) m = NF - 3; n += NF - 3 } END { print m, n }' "$D/jobs")" "10 25" "qmgr_message_recipient_limit bounds what is read of one message at once"
+logged "$ID: removed"; is "$(awk -v id="$ID" '$1 == id { if (NF - 3 > m) m = NF - 3; n += NF - 3 } END { print m, n }' "$D/jobs")" "10 25" "qmgr_message_recipient_limit bounds what is read of one message at once"
 stop
 
 # --- a command under way when it stops ---
