@@ -220,9 +220,10 @@ if [ "$(id -u)" = 0 ]; then
 +OK Logging out." "NUL in what was pipelined behind PASS"
 	is "$(count_files "$T/own/new")" 0 "and its message deleted"
 	printf 'Subject: own\n\nprivate\n' > "$T/own/new/1.own"; chown 4242 "$T/own/new/1.own"
-	{ lines 'USER own' 'PASS secret' STAT; sleep 1; lines QUIT; } | raw "$P" > "$T/out" &
+	{ lines 'USER own' 'PASS secret' STAT; sleep 5; lines QUIT; } | raw "$P" > "$T/out" &
 	W=$!
-	sleep 0.5
+	confined() { [ "$(sed -n 's/^Seccomp:[^0-9]*//p' "/proc/$(ps -eo uid,pid,comm | awk '$1 == 4242 && $3 == "mtapop" { print $2 }' | head -1)/status" 2>/dev/null)" = 2 ]; }
+	wait_for 10 confined
 	OUT=$(ps -eo uid,gid,comm | awk '$1 == 4242 && $3 == "mtapop" { print $1 ":" $2 }')
 	is "$OUT" 4242:4343 "by a process of its owner"
 	PID=$(ps -eo uid,pid,comm | awk '$1 == 4242 && $3 == "mtapop" { print $2 }' | head -1)
