@@ -238,7 +238,8 @@ wait_for 60 one 3001; ok $? "and so are all those that are messages"
 cpu() { awk '{ print $14 + $15 }' "/proc/$(cat "$QUEUE/pid/pickup.pid")/stat"; }
 sleep 4; before=$(cpu); sleep 2
 ok "$([ $(($(cpu) - before)) -le 20 ]; echo $?)" "with a thousand directories left that it cannot move, it does not spin"
-ok "$([ "$(awk '/^VmRSS/ { print $2 }' "/proc/$(cat "$QUEUE/pid/pickup.pid")/status")" -lt 20000 ]; echo $?)" "and it has not grown"
+most=20000; ! grep -q __asan_init "$B/mtaqueue" || most=400000 # AddressSanitizer keeps what was freed
+ok "$([ "$(awk '/^VmRSS/ { print $2 }' "/proc/$(cat "$QUEUE/pid/pickup.pid")/status")" -lt "$most" ]; echo $?)" "and it has not grown"
 ok "$([ "$(grep -c 'left where it is' "$LOG")" -lt 1000 ]; echo $?)" "nor filled the log"
 mail_stop; is $? 0 "it stops when it is told to"
 user perl "$T/flood.pl" "$D" "$T/made" 4000
