@@ -144,6 +144,17 @@ fi
 
 for name in mailq newaliases sendmail; do ln -s "$B/sendmail" "$T/$name"; done
 printf 't\n' | $S -f alice@example.com bob@example.org
+for name in mailq.postfix sendmail.postfix; do ln -s "$B/sendmail" "$T/$name"; done
+is "$("$T/mailq.postfix" -C "$CONF" | head -1)" "$("$T/mailq" -C "$CONF" | head -1)" "mailq.postfix, too"
+is "$("$T/sendmail.postfix" -C "$CONF" -bp | head -1)" "$("$T/mailq" -C "$CONF" | head -1)" "and sendmail.postfix"
+if have_program update-alternatives; then
+	mkdir "$T/alt" "$T/adm" "$T/sys"
+	update-alternatives --altdir "$T/alt" --admindir "$T/adm" --log "$T/alt.log" --install "$T/sys/sendmail" mta "$T/sendmail" 90 \
+		--slave "$T/sys/mailq" mta-mailq "$T/mailq" --slave "$T/sys/newaliases" mta-newaliases "$T/newaliases" >/dev/null 2>&1
+	is "$("$T/sys/mailq" -C "$CONF" | head -1)" "$("$T/mailq" -C "$CONF" | head -1)" "the system's names, by alternatives"
+else
+	skip 1 "update-alternatives is not installed"
+fi
 like "$("$T/mailq" -C "$CONF")" '^[0-9A-Za-z]{17} +[0-9]+ [A-Z][a-z][a-z] [A-Z][a-z][a-z] [ 0-9][0-9] [0-9:]{8} alice@example.com$' "mailq by name"
 like "$($S -bp)" '^-- 0 Kbytes in 1 Request\.$' "-bp"
 mv "$QUEUE"/incoming/* "$QUEUE/deferred/"
