@@ -95,13 +95,18 @@ find_recipient(struct proc *p, struct config *c, const struct identity *who, str
 	return 0;
 }
 
-/* Users that no mail may make an agent run as. */
+/* Users that no mail may make an agent run as. Where auth_user is mail_owner (one user has it all) there is nothing to keep from it. */
 static bool
 forbidden(struct config *c, uid_t uid, gid_t gid)
 {
 	const struct passwd *pw = getpwnam(config_str(c, "auth_user"));
 
-	return uid == 0 || gid == 0 || (pw && pw->pw_uid == uid);
+	if (uid == 0 || gid == 0)
+		return true;
+	if (!pw || pw->pw_uid != uid)
+		return false;
+	pw = getpwnam(config_str(c, "mail_owner"));
+	return !pw || pw->pw_uid != uid;
 }
 
 int

@@ -23,7 +23,7 @@ struct identity {
 /* The configuration is a new one. */
 void identity_reload(struct config *c);
 /* Sets uid, gid and user of p: those of user= and gid= of the command; else the recipient's; else mail_owner's for a resident agent
- * and default_privs' for any other. Never root, root's group or auth_user: default_privs. Started by another user than root it sets
- * none. 0; -1 with err: there is no such user, or the tables do not tell. */
+ * and default_privs' for any other. Never root, root's group or auth_user (unless that is mail_owner): default_privs. Started by
+ * another user than root it sets none. 0; -1 with err: there is no such user, or the tables do not tell. */
 int identity_set(struct proc *p, struct config *c, const struct agent_command *a, const struct identity *who, struct buf *err);
 #endif

@@ -29,8 +29,7 @@ struct program {
 	struct config *config;
 	struct userlist *users[FLUSH + 1];
 	struct server *server;
-	const char *writable[3];
-	struct buf dir[2];
+	struct queue_paths writable;
 };
 
 static const struct { const char *name, *action; } user_lists[] = {
@@ -41,21 +40,17 @@ static const struct { const char *name, *action; } user_lists[] = {
 static void
 set_limits(struct program *p)
 {
-	static const enum queue_name changed[] = { QUEUE_INCOMING, QUEUE_DEFERRED };
+	static const char *const changed[] = { "incoming", "deferred", NULL };
 	struct config *c = p->config;
 	int most = (int)config_int(c, "default_process_limit");
 
-	for (int i = 0; i < 2; i++) {
-		buf_clear(&p->dir[i]);
-		buf_addf(&p->dir[i], "%s/%s", config_str(c, "queue_directory"), queue_names[changed[i]]);
-		p->writable[i] = p->dir[i].data;
-	}
+	queue_paths(&p->writable, config_str(c, "queue_directory"), changed);
 	p->server->limits = (struct server_limits){
 		.process_limit = most, .min_idle = 1,
 		.max_use = (int)config_int(c, "max_use"), .max_idle = config_time(c, "max_idle"), .fork_delay = config_time(c, "fork_delay"),
 		.per_client = most / 2 < 1 ? 1 : most / 2 < PER_USER ? most / 2 : PER_USER,
 		.user = geteuid() == 0 ? config_str(c, "mail_owner") : NULL,
-		.writable = p->writable,
+		.writable = p->writable.path,
 	};
 }
 
@@ -198,7 +193,7 @@ note(void *arg, const char *line)
 int
 verb_serve(struct app *app, int argc, char **argv)
 {
-	struct program p = { .options = app->options, .dir = { BUF_INIT(65536), BUF_INIT(65536) } };
+	struct program p = { .options = app->options };
 	struct server s = { .name = "mtaqueue", .unix_mode = 0666, .arg = &p, .setup = setup, .session = session, .refuse = refuse, .log = note };
 	int letter, status;
 
@@ -216,8 +211,7 @@ verb_serve(struct app *app, int argc, char **argv)
 	for (int i = VIEW; i <= FLUSH; i++)
 		userlist_close(&p.users[i]);
 	config_close(&p.config);
-	buf_free(&p.dir[0]);
-	buf_free(&p.dir[1]);
+	queue_paths(&p.writable, "", &(const char *){ NULL });
 	free(s.listen);
 	return status;
 }

@@ -56,6 +56,20 @@ log_lines(const char *text)
 	}
 }
 
+/* Confined workers cannot make queue/state; whatever is wrong with the queue they will say themselves. */
+static void
+make_state(struct settings *set)
+{
+	struct buf err = BUF_INIT(4096);
+	struct queue q;
+
+	if (queue_open(&q, set->queue_dir, false, &err) == 0) {
+		(void)queue_state_make(&q);
+		queue_close(&q);
+	}
+	buf_free(&err);
+}
+
 /* In the parent, at the start and after SIGHUP: what is wrong leaves the old settings in force. */
 static int
 setup(void *arg)
@@ -69,6 +83,7 @@ setup(void *arg)
 		set->caller = p->caller;
 		log_open(conf, "smtpd");
 		log_lines(warnings.data);
+		make_state(set);
 		settings_free(&p->set);
 		p->set = set;
 	} else {
@@ -196,9 +211,12 @@ static void
 fill_server(struct server *s, struct config *c)
 {
 	const char *protocols = config_str(c, "inet_protocols");
-	static const char *writable[2];
+	/* where a message is made, wherever one may be by now that could not be synced and is taken back, and the account of notices; not
+	 * the sockets of other services */
+	static const char *const changed[] = { "tmp", "incoming", "active", "deferred", "hold", "state", NULL };
+	static struct queue_paths writable;
 
-	writable[0] = config_str(c, "queue_directory");
+	queue_paths(&writable, config_str(c, "queue_directory"), changed);
 	s->name = "mtasmtp";
 	s->interfaces = config_str(c, "inet_interfaces");
 	s->ipv4 = strstr(protocols, "all") || strstr(protocols, "ipv4");
@@ -214,7 +232,7 @@ fill_server(struct server *s, struct config *c)
 		.per_client = (int)config_int(c, "smtpd_client_connection_count_limit"),
 		.require_tls = config_bool(c, "smtpd_tls_wrappermode"),
 		.user = geteuid() == 0 ? config_str(c, "mail_owner") : NULL,
-		.writable = writable,
+		.writable = writable.path,
 	};
 	s->setup = setup;
 	s->refresh = refresh;

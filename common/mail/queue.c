@@ -270,3 +270,18 @@ queue_remove(struct queue *q, enum queue_name where, const char *id)
 	queue_defer_remove(q, id);
 	return 0;
 }
+
+void
+queue_paths(struct queue_paths *p, const char *dir, const char *const *names)
+{
+	struct buf path = BUF_INIT(65536);
+	int n = 0;
+
+	for (int i = 0; i < QUEUE_PATHS_MAX; i++)
+		free(p->text[i]);
+	*p = (struct queue_paths){ 0 };
+	for (; names[n] && n < QUEUE_PATHS_MAX; n++) {
+		buf_addf(&path, "%s/%s", dir, names[n]);
+		p->path[n] = p->text[n] = buf_steal(&path);
+	}
+}

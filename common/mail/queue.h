@@ -31,6 +31,15 @@ struct queue {
 	struct queue_writer *spare; /* the last message's writer, kept for the next */
 };
 
+/* Full names of directories below the queue's top, for sandbox_enter. Zero-filled at first. */
+#define QUEUE_PATHS_MAX 8
+struct queue_paths {
+	const char *path[QUEUE_PATHS_MAX + 1]; /* NULL-terminated */
+	char *text[QUEUE_PATHS_MAX];
+};
+/* names ("incoming", "state", at most QUEUE_PATHS_MAX): NULL-terminated; what p held before is freed. */
+void queue_paths(struct queue_paths *p, const char *dir, const char *const *names);
+
 /* Opens the directories; create makes those that are missing (0700, 0755 for the top), but for maildrop, whose owner and mode mta(8)
  * knows. 0, -1 with err. */
 int queue_open(struct queue *q, const char *dir, bool create, struct buf *err);
