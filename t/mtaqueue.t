@@ -31,7 +31,7 @@ is "$($Q show --message "$A")" "$(printf 'Subject: one\n\nbody\nlast')" "the con
 first=$(head -1 "$QUEUE/incoming/$A")
 is "$(printf '%s\n' "$first" | awk '{ print $2 + $3 }')" "$(wc -c <"$QUEUE/incoming/$A" | tr -d ' ')" "the first line accounts for every byte"
 is "$(stat -c %a "$QUEUE/incoming/$A")" 600 "nobody else can read it"
-B2=$(printf 'From: Boss <boss@example.com>\nTo: x@example.org, y@example.org\nBcc: secret@example.org\nSubject: two\n\nt\n' | $Q add -t)
+B2=$(printf 'From: Boss <boss@example.com>\nTo: x@example.org, y@example.org\nBcc: secret@example.org\nMessage-ID:\n <two@example.com>\nSubject: two\n\nt\n' | $Q add -t)
 is "$(sed -n 's/^sender //p' "$QUEUE/incoming/$B2")" "<boss@example.com>" "-t takes the sender from the header"
 is "$(grep -c '^rcpt' "$QUEUE/incoming/$B2")" 3 "and the recipients"
 unlike "$($Q show --message "$B2")" 'secret' "without telling of the blind copy"
@@ -39,6 +39,7 @@ C=$(printf 'x\n' | $Q add --hold '<>' postmaster)
 is "$(where "$C")" "hold " "add --hold"
 is "$(sed -n 's/^sender //p' "$QUEUE/hold/$C")" "<>" "the null sender"
 like "$(cat "$T/log")" "mta/pickup\\[[0-9]+\\]: $A: uid=$(id -u) from=<alice@example.com>" "each is logged"
+like "$(cat "$T/log")" "mta/cleanup\\[[0-9]+\\]: $B2: message-id=<two@example.com>" "with its Message-ID, so that trace finds it"
 $Q add -f alice@example.com </dev/null >/dev/null 2>&1; is $? 64 "add without recipients is a usage error"
 $Q add alice@example.com 'bob@' </dev/null >/dev/null 2>"$T/err"; is $? 64 "add with a bad address, too"
 head -c 6000000 /dev/zero | $Q add a@example.com b@example.com >/dev/null 2>"$T/err"; is $? 65 "add refuses more than message_size_limit"

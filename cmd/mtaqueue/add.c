@@ -8,6 +8,7 @@
 #include "mail/dupfilter.h"
 #include "mail/log.h"
 #include "mail/userlist.h"
+#include "syntax/header.h"
 
 #include "base/mem.h"
 #include "base/msg.h"
@@ -37,6 +38,9 @@ struct adding {
 	bool cr;                  /* of compose_line_ends */
 	bool eof;
 	char last;                /* byte of the content */
+	struct header header;     /* for the Message-Id in the log */
+	bool header_over;
+	struct buf message_id;
 	struct compose *compose;
 	struct queue_writer *w;
 	struct buf err;
@@ -176,6 +180,27 @@ check_space(struct adding *a)
 }
 
 static void
+look_at_header(struct adding *a, const char *data, size_t n)
+{
+	size_t at = 0;
+
+	while (!a->header_over)
+		switch (header_next(&a->header, data, n, &at, false)) {
+		case HEADER_MORE:
+			return;
+		case HEADER_FIELD:
+			if (header_is(&a->header, "Message-Id") && !a->message_id.len)
+				header_unfold(a->header.value, a->header.value_len, &a->message_id);
+			break;
+		case HEADER_LONG:
+			break;
+		case HEADER_END:
+			a->header_over = true;
+			break;
+		}
+}
+
+static void
 put(struct adding *a, const char *data, size_t n)
 {
 	int64_t limit = config_size(a->app->config, "message_size_limit");
@@ -187,6 +212,7 @@ put(struct adding *a, const char *data, size_t n)
 		msg_die(EX_DATAERR, "message larger than message_size_limit (%" PRId64 " bytes)", limit);
 	}
 	a->last = data[n - 1];
+	look_at_header(a, data, n);
 	queue_write(a->w, data, n); /* a failure shows at the commit */
 }
 
@@ -214,6 +240,8 @@ commit(struct adding *a, char id[QUEUE_ID_MAX + 1])
 	if (!drop) { /* that is logged by pickup */
 		log_open_command(a->app->config, "pickup");
 		log_info("%s: uid=%ju from=<%s>", a->e.id, (uintmax_t)getuid(), a->e.sender);
+		log_component("cleanup");
+		log_info("%s: message-id=%s", a->e.id, a->message_id.data);
 	}
 	if (queue_write_commit(&a->w, drop ? QUEUE_MAILDROP : a->hold ? QUEUE_HOLD : QUEUE_INCOMING, id, &a->err) < 0) {
 		int saved = errno;
@@ -254,6 +282,8 @@ verb_add(struct app *app, int argc, char **argv)
 	a->app = app;
 	buf_init(&a->err, 4096);
 	a->last = '\n';
+	header_init(&a->header, 65536);
+	buf_init(&a->message_id, 65536);
 	dupfilter_init(&a->named, (size_t)config_int(app->config, "duplicate_filter_limit"));
 	a->origin = config_str(app->config, "myorigin");
 	arguments(a, argc, argv);
@@ -279,6 +309,8 @@ verb_add(struct app *app, int argc, char **argv)
 	compose_free(&a->compose);
 	queue_envelope_free(&a->e);
 	dupfilter_free(&a->named);
+	header_free(&a->header);
+	buf_free(&a->message_id);
 	buf_free(&a->err);
 	free(a);
 	return EX_OK;

@@ -54,8 +54,8 @@ split(struct header *h)
 			return false;
 	h->name = s;
 	h->name_len = n;
-	for (colon++; colon < s + h->field.len && fold(*colon); colon++)
-		;
+	for (colon++; fold(*colon) || (*colon == '\n' && fold(colon[1])) || (*colon == '\r' && colon[1] == '\n' && fold(colon[2])); colon++)
+		; /* a NUL ends the field's bytes */
 	h->value = colon;
 	h->value_len = (size_t)(s + h->field.len - colon);
 	return true;

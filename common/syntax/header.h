@@ -22,7 +22,7 @@ struct header {
 	                           * blank: what was taken of the line that is no field */
 	const char *name;         /* valid with HEADER_FIELD until the next call */
 	size_t name_len;
-	const char *value;        /* after the colon and blanks; folds are still in it */
+	const char *value;        /* after the colon, blanks and folds; those further on are still in it */
 	size_t value_len;
 	bool blank;               /* with HEADER_END: an empty line ended it (not a body line without one) */
 	size_t rest;              /* with HEADER_END: where the body begins, counted from the first byte ever fed */
