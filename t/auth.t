@@ -114,15 +114,20 @@ i=0; while [ $i -lt 12 ]; do printf 'AUTH\t%s\tPLAIN\tservice=x\trip=192.0.2.66\
 N=$(grep -c FAIL "$T/out"); diag "$N of 12 guesses answered in $(($(date +%s) - START)) s"
 ok "$([ "$N" -lt 12 ]; echo $?)" "guesses from one address slow down"
 is "$(printf 'AUTH\t1\tPLAIN\tservice=x\trip=192.0.2.7\tresp=%s\n' "$(b64 '\0user1\0pw1')" | auth | cut -f1)" OK "meanwhile the user gets in from another address"
-# time of known and unknown users, in ms for 5 (each with an address of its own, so that nothing is throttled)
-time5() { perl -MTime::HiRes=time -MIO::Socket::UNIX -MMIME::Base64 -e '
-	my ($path, $user) = @ARGV; my $s = IO::Socket::UNIX->new($path) or die; while (<$s>) { last if /^DONE/ } print $s "VERSION\t1\t1\nCPID\t1\n";
-	my $t = time; for (1..5) { print $s "AUTH\t$_\tPLAIN\tservice=x\trip=198.51.100.$_\tresp=" . encode_base64("\0$user\0bad", "") . "\n"; my $r = <$s> }
-	printf "%d\n", (time - $t) * 1000' "$AUTH" "$1"; }
+# The least time of seven, in turns: a busy machine adds to all, and seldom to the least. Each has an address of its own, so that
+# nothing is throttled.
+least() { perl -MTime::HiRes=time -MIO::Socket::UNIX -MMIME::Base64 -e '
+	my ($path, @user) = @ARGV; my $s = IO::Socket::UNIX->new($path) or die; while (<$s>) { last if /^DONE/ } print $s "VERSION\t1\t1\nCPID\t1\n";
+	my (%least, $n); for (1..7) { for my $u (@user) { my $t = time; $n++;
+		print $s "AUTH\t$n\tPLAIN\tservice=x\trip=198.51.100.$n\tresp=" . encode_base64("\0$u\0bad", "") . "\n"; my $r = <$s>;
+		$t = time - $t; $least{$u} = $t if !$least{$u} || $t < $least{$u} } }
+	print join(" ", map { int 1e6 * $least{$_} } @user), "\n"' "$AUTH" "$@"; }
 if perl -MMIME::Base64 -e 1 2>/dev/null; then
-	K=$(time5 user2) U=$(time5 no-such-user)
-	diag "five wrong passwords: known user $K ms, unknown user $U ms"
-	ok "$([ "$K" -gt 20 ] && [ "$U" -gt $((K / 2)) ] && [ "$U" -lt $((K * 2 + 20)) ]; echo $?)" "an unknown user takes as long as a known one"
+	read -r K U << END
+$(least user2 no-such-user)
+END
+	diag "a wrong password: known user $K us, unknown user $U us"
+	ok "$([ "$K" -gt 4000 ] && [ "$U" -gt $((K / 2)) ] && [ "$U" -lt $((K * 2)) ]; echo $?)" "an unknown user takes as long as a known one"
 else
 	skip 1 "perl's MIME::Base64 is missing"
 fi

@@ -12,17 +12,20 @@
  * Fields are separated by tabs; resp= is the last. */
 #include "base/clock.h"
 #include "base/mem.h"
+#include "base/msg.h"
 #include "base/num.h"
 #include "mail/log.h"
 #include "mtaauth.h"
 #include "syntax/base64.h"
 #include "sys/io.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/random.h>
+#include <sysexits.h>
 #include <unistd.h>
 
 enum { EXCHANGES = 64 };          /* of one connection under way at once */
@@ -264,7 +267,7 @@ greet(struct client *c)
 	const char *mechs = config_str(c->a->config, "auth_mechanisms");
 
 	if (getrandom(random, sizeof random, 0) != sizeof random)
-		explicit_bzero(random, sizeof random);
+		msg_die(EX_OSERR, "getrandom: %s", strerror(errno)); /* a cookie that can be guessed is worse than none */
 	for (size_t i = 0; i < sizeof random; i++)
 		snprintf(c->cookie + 2 * i, 3, "%02x", random[i]);
 	io_puts(&c->io, "VERSION\t1\t1\n");
