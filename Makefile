@@ -18,7 +18,14 @@ LIBS_mtasend = -lcurl
 
 all: $(PROGS:%=$O/%)
 
-$O/%.o: %.c
+# The places of the installation are compiled in: what was built for others, or with other flags, is built again.
+SETTINGS = $(subst ',,$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS))
+$O/settings: FORCE
+	@mkdir -p $(@D)
+	@echo '$(SETTINGS)' | cmp -s - $@ || echo '$(SETTINGS)' > $@
+.PHONY: FORCE
+
+$O/%.o: %.c $O/settings
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 

@@ -82,4 +82,14 @@ run install PREFIX=/opt/mta CONFDIR=/opt/mta/etc DESTDIR="$root/alt" && [ -z "$(
 ok $? "another PREFIX holds everything"
 run uninstall PREFIX=/opt/mta CONFDIR=/opt/mta/etc DESTDIR="$root/alt" && [ -z "$(find "$root/alt" ! -type d)" ]
 ok $? "and is emptied again"
+# --- built for one place, installed to another ---
+if command -v cc >/dev/null; then
+	one() { make -s -C "$top" O="$root.o" "$@" "$root.o/common/base/num.o" >/dev/null 2>&1; stat -c %y "$root.o/common/base/num.o"; }
+	first=$(one) again=$(one) other=$(one PREFIX=/elsewhere)
+	rm -rf "$root.o"
+	[ -n "$first" ] && [ "$again" = "$first" ]
+	ok $? "what is built is not built again"
+	[ -n "$other" ] && [ "$other" != "$first" ]
+	ok $? "but for another PREFIX, which is compiled in, it is"
+fi
 echo "1..$n"

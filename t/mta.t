@@ -127,6 +127,21 @@ out=$($C check 2>&1); is $? 78 "check tells what mtaconf check finds"
 like "$out" "did you mean smtpd_recipient_limit" "as it does"
 mtaconf -C "$DIR" -X smtpd_reipient_limit 2>/dev/null
 
+mtaconf -C "$DIR" services='a pop3s submissions' smtpd_tls_cert_file= smtpd_tls_key_file= smtpd_tls_security_level=
+out=$($C check 2>&1); is $? 78 "a service for TLS alone without a certificate is an error"
+like "$out" "error: service pop3s .*there is no certificate: set smtpd_tls_cert_file" "that says what to do"
+like "$out" "warning: service submissions .*there is no certificate" "submissions starts, and is of no use"
+out=$($C start 2>&1); is $? 78 "start finds it, too"
+like "$out" "service pop3s .*there is no certificate" "and says so"
+mtaconf -C "$DIR" services='a pop3s' service_pop3s='mtapop -l tls:1 -o ssl_cert=/x'
+out=$($C check 2>&1); is "$?/$out" 0/ "one that brings its own is not meant"
+mtaconf -C "$DIR" -X service_pop3s smtpd_tls_security_level; mtaconf -C "$DIR" services=a
+if [ "$(id -u)" -eq 0 ]; then
+	mkdir -p "$T/closed/in" && chmod 700 "$T/closed"
+	out=$($C -o queue_directory="$T/closed/in/queue" check 2>&1); is $? 78 "a queue that mail_owner cannot reach is an error"
+	like "$out" "error: user [^ ]+ \(mail_owner\) cannot reach $T/closed/in/queue: $T/closed is closed to it" "that names the directory"
+fi
+
 # --- other names, other users, wrong use ---
 ln -s "$B/mta" "$T/postfix"
 P="$T/postfix -c $DIR" S="postfix/postfix-script: "

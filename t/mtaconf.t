@@ -81,8 +81,17 @@ for i in 1 2 3 4 5 6 7 8; do $C -e "own$i=$i" 2>/dev/null & done; wait
 is "$(grep -c '^own' "$F")" 8 "eight edits at once: none is lost"
 
 # --- check ---
-printf 'mydomain = example.com\n' >"$F"
+printf 'mydomain = example.com\nalias_maps =\nhome_mailbox = Maildir/\n' >"$F"
 out=$($C check); is "$?/$out" "0/" "a good main.cf: exit 0 and no word"
+printf 'mydomain = example.com\nalias_maps =\n' >"$F"
+out=$($C check); is $? 0 "without home_mailbox: a warning"
+like "$out" 'warning: home_mailbox: empty: mail for users of this host waits .*set home_mailbox = Maildir/' "says what to set"
+out=$($C -o local_transport=lmtp:unix:/run/lmtp check); is "$out" "" "not when another program delivers"
+out=$($C -o mydestination= check); is "$out" "" "nor when this host has no users"
+if [ ! -e /etc/aliases.tdb ]; then
+	printf 'mydomain = example.com\nhome_mailbox = Maildir/\n' >"$F"
+	like "$($C check)" 'warning: alias_maps: /etc/aliases.tdb: .*make it with newaliases' "the default table of aliases is not there"
+fi
 # finding LINE TEXT NAME: a main.cf of that line is found wrong
 finding() {
 	printf 'myhostname = mx.example.com\n%s\n' "$1" >"$F"

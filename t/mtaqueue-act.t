@@ -158,6 +158,10 @@ $Q pause -q --domain away.invalid --for 2s
 A=$(add ten "$USER_ADDR" a@away.invalid)
 wait_for 10 log "$A: .*status=deferred" >/dev/null; ok $? "a pause with --for ends by itself"
 is "$($Q pause)" "Nothing is paused." "and is no longer shown"
+wait_for 10 is_in deferred "$A"; n=$(log "$A: .*status=deferred" | wc -l)
+is "$($Q resume --all; echo $?)" "$(printf 'Nothing is paused.\n0')" "resume --all where nothing is paused"
+sleep 0.2
+is "$(log "$A: .*status=deferred" | wc -l)" "$n" "tries nothing"
 echo precious >"$T/precious"; ln -sf "$T/precious" "$QUEUE/state/pauses"; ln -sf "$T/precious" "$QUEUE/state/.pauses"
 $Q pause -q --domain x.test 2>/dev/null; $Q resume -q --domain x.test
 is "$(cat "$T/precious")" precious "links in state/ are not followed: who owns the queue does not write to other files by root's hand"

@@ -199,7 +199,8 @@ EOF
 is "$($Q trace --log "$T/maillog" m1@example.com | wc -l | tr -d " ")" 5 "trace by message ID, with the bounce that came of it"
 is "$($Q trace --log "$T/maillog" BBBBBB2 | wc -l | tr -d ' ')" 1 "trace by queue ID"
 like "$($Q trace --log "$T/maillog" x@example.org)" "^$B2 " "trace by address also finds what is in the queue"
-$Q trace --log "$T/maillog" nobody@example.org >/dev/null; is $? 66 "trace of what never was"
+out=$($Q trace --log "$T/maillog" nobody@example.org 2>&1); is $? 66 "trace of what never was"
+like "$out" "neither the log nor the queue" "says so"
 cat >>"$T/maillog" <<EOF
 Nov 20 10:01:00 h mta/smtpd[1]: NOQUEUE: reject: RCPT from h[192.0.2.1]: 550 5.1.1 <z@example.org>: User unknown; from=<refused@example.com> to=<z@example.org> proto=ESMTP helo=<h>
 Nov 20 10:01:01 h mta/smtpd[1]: NOQUEUE: reject: RCPT from h[192.0.2.1]: 550 5.1.1 <z@example.org>: User unknown; from=<other@example.com> to=<z@example.org> proto=ESMTP helo=<h>

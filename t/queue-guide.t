@@ -45,22 +45,29 @@ mtaqueue release -q --queue hold --all; wait_for 10 waits 3; ok $? "released, th
 
 first=$DIR
 mail_stop
+# what users leave before the queue is copied is moved with it, what they leave later stays
+[ "$(id -u)" != 0 ] || chmod 755 "$T" "$first"
+drop() { printf 'Subject: %s\n\nx\n' "$1" | mtaqueue -C "$first" add -f "$USER_ADDR" "$1@away.invalid" >"$T/id"; mv "$first/queue/incoming/$(cat "$T/id")" "$first/queue/maildrop/"; }
+drop early
+mtaqueue -C "$first" pickup 2>/dev/null; ok $? "mail of users is taken first"
+drop late
 mail_config services=qmgr default_transport=smtp:[127.0.0.1]:1
 (cd "$first/queue" && tar -cf - incoming active deferred hold defer) | (cd "$QUEUE" && tar --warning=no-timestamp -xpf -); ok $? "move the queue to another system"
 mta -q -C "$CONF" set-permissions; ok $? "mta set-permissions"
 export MTA_CONFIG="$CONF"
 waits 3; ok $? "all of it is there"
+is "$(mtaqueue list --queue incoming --format %r)" early@away.invalid "and what a user had left"
 mail_start
 mtaqueue flush -q
-sleep 0.2; wait_for 10 waits 3
-is "$(grep -c 'status=deferred' "$LOG")" 3 "and is tried from there"
-is "$(mtaqueue list -j | grep -c '"delay_reason"')" 3 "with the history"
+sleep 0.2; wait_for 10 waits 4
+is "$(grep -c 'status=deferred' "$LOG")" 4 "and is tried from there"
+is "$(mtaqueue list -j | grep -c '"delay_reason"')" 4 "with the history"
 one=$(mtaqueue list --format %i --limit 1)
 mtaqueue delete -q "$one"
 mail_stop; mail_start
 sleep 0.3
 mtaqueue undelete -q "$one"
 is "$(mtaqueue list --format %q "$one")" hold "what was deleted is brought back, also after a restart"
-mtaqueue -C "$first" delete -q --all --now
-is "$(mtaqueue -C "$first" list)" "The queue is empty." "and is gone from the old one"
+mtaqueue -C "$first" delete -q --queue incoming,active,deferred,hold --all --now
+is "$(mtaqueue -C "$first" list --format '%q %r')" "maildrop late@away.invalid" "and is gone from the old one, but for what was not moved"
 done_testing

@@ -185,7 +185,7 @@ control_status(struct config *c)
 	}
 	if (services_read(&l, c, NULL, &err) < 0)
 		msg_die(EX_CONFIG, "%s", err.data);
-	printf("running since process %d started (%s)\n", (int)pid, config_dir(c));
+	printf("running, process %d (%s)\n", (int)pid, config_dir(c));
 	printf("%-12s %-8s %8s %8s  %s\n", "SERVICE", "STATE", "PID", "UP", "PROGRAM AND SOCKET");
 	for (size_t i = 0; i < l.n; i++)
 		down += !print_service(c, &l.s[i]);

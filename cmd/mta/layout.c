@@ -6,6 +6,7 @@
  * take away the files of others. */
 #include "mta.h"
 
+#include "sys/proc.h"
 #include "syntax/maincf.h"
 
 #include <dirent.h>
@@ -16,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 struct layout {
@@ -132,6 +134,41 @@ check_auth_user(struct layout *l)
 	l->errors++;
 }
 
+/* As root: mail_owner must be able to pass through all directories above the queue. Names the first that is closed. */
+static void
+check_reach(struct layout *l, const char *top)
+{
+	const char *owner = config_str(l->c, "mail_owner"), *end = top;
+	struct buf part = BUF_INIT(65536);
+	int status = 0, n = 0;
+	pid_t pid;
+
+	if (geteuid() != 0)
+		return;
+	fflush(NULL);
+	pid = fork();
+	if (pid == 0) {
+		if (proc_become(owner, (uid_t)-1, (gid_t)-1) < 0)
+			_exit(0);
+		while (*end && n < 255) {
+			end += 1 + strcspn(end + 1, "/");
+			buf_clear(&part);
+			buf_add(&part, top, (size_t)(end - top));
+			n++;
+			if (access(part.data, X_OK) < 0)
+				_exit(n);
+		}
+		_exit(0);
+	}
+	if (pid < 0 || waitpid(pid, &status, 0) != pid || !WIFEXITED(status) || WEXITSTATUS(status) == 0)
+		return;
+	for (n = WEXITSTATUS(status); n > 0; n--)
+		end += 1 + strcspn(end + 1, "/");
+	say(l, "error: user %s (mail_owner) cannot reach %s: %.*s is closed to it: chmod a+x, or another place for queue_directory", owner, top,
+	    (int)(end - top), top);
+	l->errors++;
+}
+
 /* A main.cf from a time before pickup names its services without it: then mail of users would wait for ever, unseen. */
 static void
 check_waiting(struct layout *l, const char *top)
@@ -205,6 +242,8 @@ layout_check(struct config *c, bool fix, void (*warn)(const char *))
 		buf_addf(&path, "%s%s", top, dirs[i].name);
 		check_dir(&l, path.data, dirs[i].mode, dirs[i].owned);
 	}
+	if (l.errors == 0)
+		check_reach(&l, top);
 	check_waiting(&l, top);
 	check_log(&l);
 	buf_free(&path);

@@ -90,6 +90,8 @@ start(const struct options *o, struct config *c, bool foreground)
 		return EX_CONFIG;
 	if (services_read(&l, c, o->config.overrides, &err) < 0)
 		msg_die(EX_CONFIG, "%s", err.data);
+	if (services_check(&l, c, warn_line) > 0)
+		return EX_CONFIG;
 	lock = control_lock(c, &err);
 	if (lock < 0 && o->postfix && control_running(c, &err) > 0)
 		exit(postfix_fatal("already running"));
@@ -216,6 +218,7 @@ check(const struct options *o, struct config *c, bool fix)
 		msg_warn("error: %s", err.data);
 		errors++;
 	}
+	errors += services_check(&l, c, warn_line);
 	services_free(&l);
 	buf_free(&err);
 	r = fix ? EX_OK : run(c, "mtaconf", "check", NULL);

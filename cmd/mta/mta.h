@@ -30,6 +30,8 @@ struct services { struct service *s; size_t n; };
 /* Reads them from c; overrides (may be NULL) go to each as -o. 0, or -1 with err. */
 int services_read(struct services *l, struct config *c, char *const *overrides, struct buf *err);
 void services_free(struct services *l);
+/* What keeps them from starting, or from being of use, as far as main.cf tells (a line each by warn). Returns the number of errors. */
+int services_check(const struct services *l, struct config *c, void (*warn)(const char *line));
 struct service *services_find(struct services *l, const char *name);
 /* Starts one; notify: path of the socket where it may say that it is ready, or NULL; log_fd: descriptor of maillog_file, or -1: its standard error is then a pipe. 0, or -1 with err. */
 int service_spawn(struct service *s, struct config *c, const char *notify, int log_fd, struct buf *err);

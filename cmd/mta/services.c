@@ -137,6 +137,44 @@ services_read(struct services *l, struct config *c, char *const *overrides, stru
 	return err->len ? -1 : 0;
 }
 
+/* Whether a service is to speak TLS always, and its command line does not bring a certificate of its own. */
+static bool
+needs_certificate(const struct service *s)
+{
+	bool tls = false;
+
+	for (char **w = s->argv + 1; *w; w++) {
+		if (strstr(*w, "cert"))
+			return false;
+		tls |= strncmp(*w, "tls:", 4) == 0 || strncmp(*w, "-ltls:", 6) == 0 || strcmp(*w, "-S") == 0 ||
+		    strcmp(*w, "smtpd_tls_security_level=encrypt") == 0;
+	}
+	return tls;
+}
+
+int
+services_check(const struct services *l, struct config *c, void (*warn)(const char *line))
+{
+	struct buf line = BUF_INIT(65536);
+	int errors = 0;
+
+	for (size_t i = 0; i < l->n; i++) {
+		const char *slash = strrchr(l->s[i].argv[0], '/'), *program = slash ? slash + 1 : l->s[i].argv[0];
+		bool pop = strcmp(program, "mtapop") == 0;
+
+		if (!needs_certificate(&l->s[i]) || (pop ? *config_str(c, "ssl_cert_file") != '\0' || config_bool(c, "ssl_disable")
+		    : strcmp(program, "mtasmtp") != 0 || *config_str(c, "smtpd_tls_cert_file")))
+			continue;
+		buf_clear(&line);
+		buf_addf(&line, "%s: service %s is for TLS alone and there is no certificate: set smtpd_tls_cert_file and smtpd_tls_key_file%s, "
+		    "or take %s out of services", pop ? "error" : "warning", l->s[i].name, pop ? " (or ssl_cert and ssl_key)" : "", l->s[i].name);
+		warn(line.data);
+		errors += pop;
+	}
+	buf_free(&line);
+	return errors;
+}
+
 /* PATH, NOTIFY_SOCKET, and what import_environment names. */
 static char **
 environment(struct config *c, const char *notify)

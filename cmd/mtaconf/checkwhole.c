@@ -158,9 +158,33 @@ check_aliases(struct check *k)
 			    "%s: this version does not expand aliases: mail for addresses that are in it alone waits in the queue", names[i]);
 }
 
+/* Users of this host, by the agent that comes with the system: what the defaults lead to on a host where nothing was set yet. What
+ * main.cf does set is looked at elsewhere. */
+static void
+check_local(struct check *k)
+{
+	const char *transport = config_str(k->c, "local_transport"), *agent = config_any(k->c, "local_agent"), *file = strchr(config_str(k->c, "alias_maps"), ':');
+	struct buf path = BUF_INIT(65536);
+
+	if (!*config_str(k->c, "mydestination") || !agent || !has_word(agent, "mtadeliver") ||
+	    strncmp(transport, "local", 5) != 0 || (transport[5] && transport[5] != ':'))
+		return;
+	if (!*config_str(k->c, "home_mailbox") && !*config_str(k->c, "mailbox_transport") && !*config_str(k->c, "mailbox_transport_maps"))
+		check_say(k, false, where_of(k, "home_mailbox"),
+		    "home_mailbox: empty: mail for users of this host waits in the queue, since mbox files are not written: set home_mailbox = Maildir/");
+	if (!config_where(k->c, "alias_maps") && file && file[1] == '/') {
+		buf_addf(&path, "%s.tdb", file + 1);
+		if (access(path.data, F_OK) < 0 && errno == ENOENT)
+			check_say(k, false, "main.cf", "alias_maps: %s: %s: mail for users of this host waits in the queue "
+			    "(make it with newaliases, or set alias_maps to nothing)", path.data, strerror(errno));
+	}
+	buf_free(&path);
+}
+
 void
 check_whole(struct check *k)
 {
+	check_local(k);
 	check_pop_tls(k);
 	check_aliases(k);
 	check_names(k);

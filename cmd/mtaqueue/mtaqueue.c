@@ -35,7 +35,7 @@ static const struct verb verbs[] = {
 	{ "undelete", verb_undelete, "[-nq] selection", false, OWN },
 	{ "expire", verb_expire, "[-nq] [--release] selection", false, OWN },
 	{ "bounce", verb_bounce, "[-nq] [--text text] [--status code] selection", false, OWN },
-	{ "reroute", verb_reroute, "[-nq] --to-nexthop hop [--to-transport name] | --reset  selection", false, OWN },
+	{ "reroute", verb_reroute, "[-nq] --to-nexthop hop [--to-transport name] | --reset selection", false, OWN },
 	{ "pause", verb_pause, "[-jq] [--domain | --nexthop | --transport pattern | --all [--for time] [--reason text]]", false, OWN },
 	{ "resume", verb_resume, "[-q] --domain | --nexthop | --transport pattern | --all", false, OWN },
 	{ "serve", verb_serve, "[-l address]", false, OWN },

@@ -32,6 +32,7 @@ struct pausing {
 	int64_t seconds;          /* 0: without end */
 	const char *reason;
 	bool json, quiet;
+	bool idle;                /* --all was to be resumed, and nothing is paused */
 };
 
 static int64_t
@@ -204,16 +205,18 @@ take_out(struct pausing *p, struct pauses *rules)
 	size_t left = 0;
 
 	for (size_t i = 0; i < p->n; i++) {
-		bool found = p->what[i].kind == PAUSE_ALL;
+		bool all = p->what[i].kind == PAUSE_ALL, found = false;
 
 		for (size_t k = rules->n; k-- > 0;)
-			if (p->what[i].kind == PAUSE_ALL ||
+			if (all ||
 			    (rules->rule[k].kind == p->what[i].kind && strcasecmp(rules->rule[k].pattern, p->what[i].pattern) == 0)) {
 				pauses_remove(rules, k);
 				found = true;
 			}
 		if (found)
 			p->what[left++] = p->what[i];
+		else if (all)
+			p->idle = true;
 		else
 			msg_warn("not paused: %s %s", pause_kinds[p->what[i].kind], p->what[i].pattern);
 	}
@@ -314,8 +317,10 @@ verb_resume(struct app *app, int argc, char **argv)
 			printf("resumed: %s%s%s\n", pause_kinds[p.what[i].kind], p.what[i].kind == PAUSE_ALL ? "" : " ",
 			    p.what[i].kind == PAUSE_ALL ? "" : clean(p.what[i].pattern));
 	}
+	if (p.idle && !p.n && !p.quiet)
+		puts("Nothing is paused.");
 	if (p.n && !p.quiet)
 		printf("flushed %" PRIu64 " message%s\n", done, done == 1 ? "" : "s");
 	free(p.what);
-	return p.n == asked ? EX_OK : EX_NOINPUT;
+	return p.n + p.idle == asked ? EX_OK : EX_NOINPUT;
 }

@@ -193,7 +193,7 @@ print_id(struct app *app, const char *id, int what, bool verbose)
 	char name[64];
 
 	if (where < 0) {
-		msg_warn("fatal: open queue file %.40s: No such file or directory", id);
+		msg_warn("fatal: open queue file %.40s: %s", id, strerror(errno));
 		return -1;
 	}
 	snprintf(name, sizeof name, "%s/%.*s", queue_names[where], QUEUE_ID_MAX, id);

@@ -108,7 +108,7 @@ print_row(const struct group *g, const struct layout *l, uint64_t most)
 static void
 lay_out(struct layout *l, const struct groups *groups, struct group **list, size_t n)
 {
-	int terminal = terminal_width(groups->s->app), most = terminal && terminal < 120 ? terminal / 3 : 60;
+	int terminal = terminal_width(groups->s->app), most = terminal && terminal < 120 ? terminal / 3 : terminal ? 60 : 100;
 
 	*l = (struct layout){ .terminal = terminal, .width = 8, .ages = groups->by != GROUP_QUEUE && groups->by != GROUP_AGE };
 	if (text_columns(group_heading(groups)) > l->width)

@@ -306,6 +306,9 @@ verb_trace(struct app *app, int argc, char **argv)
 	else
 		read_default_logs(&t);
 	queued = print_queue(&t);
+	if (!t.lines && !queued)
+		msg_warn("%s", t.logs.n ? "neither the log nor the queue has anything of it" :
+		    "the queue has nothing of it, and there is no log to look in (maillog_file, --log)");
 	for (int i = 0; i < t.targets; i++)
 		free(t.target[i]);
 	free(t.target);
