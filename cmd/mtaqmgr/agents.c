@@ -6,6 +6,7 @@
 
 #include "command.h"
 #include "dest.h"
+#include "job.h"
 #include "loop.h"
 #include "manager.h"
 #include "notify.h"
@@ -27,12 +28,16 @@
 #include <unistd.h>
 
 #define JOB_SECONDS 14400         /* longest job: an agent has its own, shorter limits, so this one hangs */
+#define END_SECONDS 10            /* that an agent has to end when its connection was closed: it is at no work then */
+#define GARBAGE_MAX 10            /* lines in one job that are no results: whoever wrote the agent sees enough, and the log stays of use */
+#define NOTICES_MAX 10            /* in one job */
 
 struct pool {
 	struct transport *t;
 	uid_t uid;
 	gid_t gid;
 	struct agent *idle;       /* the one that was used last is the first: its memory is warm, and the others can end */
+	unsigned deaths;          /* of agents that run as a recipient, one after the other */
 	struct pool *next;
 };
 
@@ -45,6 +50,7 @@ struct agent {
 	struct job *job;
 	unsigned reload;          /* the configuration that it was started with */
 	int64_t used;             /* jobs that it has done */
+	unsigned garbage, notices; /* lines that are nothing, and notices, in this job */
 	bool heard;               /* has answered in this job */
 	bool killed, exited;
 };
@@ -93,7 +99,8 @@ idle_remove(struct agent *a)
 	a->before = NULL;
 }
 
-/* The connection ends; the struct goes when the process is gone too. */
+/* The connection ends; the struct goes when the process is gone too. That is seen to: an agent that runs as a user of this host can
+ * be stopped by him, and the processes of a transport are numbered. */
 static void
 agent_close(struct agent *a)
 {
@@ -107,16 +114,27 @@ agent_close(struct agent *a)
 	a->pool->t->processes--;
 	if (a->exited)
 		free(a);
+	else
+		timer_set(&a->timer, clock_deadline(END_SECONDS));
 }
 
-/* A death in the middle of work; many of them in a row stop the transport for a while. */
+/* A death in the middle of work; many of them in a row stop the transport for a while; those of agents that run as a recipient
+ * only what is his: he may have killed them. */
 static void
-count_death(struct transport *t, const char *text)
+count_death(struct pool *p, struct dest *d, const char *text)
 {
-	if (++t->deaths < manager.fork_attempts)
+	bool own = d->who.kind != IDENTITY_NONE;
+	unsigned *deaths = own ? &p->deaths : &p->t->deaths;
+
+	if (++*deaths < manager.fork_attempts)
 		return;
-	t->deaths = 0;
-	dest_pause_transport(t, manager.transport_retry, "4.3.0", text);
+	*deaths = 0;
+	if (!own) {
+		dest_pause_transport(p->t, manager.transport_retry, "4.3.0", text);
+		return;
+	}
+	log_warn("transport %s, user %s: %s; no other attempt for %lld seconds", p->t->name, d->who.name, text, (long long)manager.transport_retry);
+	dest_pause(d, manager.transport_retry, "4.3.0", text);
 }
 
 /* What the results of a job say about its destination. */
@@ -158,13 +176,13 @@ static void
 agent_lost(struct agent *a, bool unread)
 {
 	struct job *j = a->job;
-	struct transport *t = a->pool->t;
+	struct pool *p = a->pool;
 
 	a->job = NULL;
 	agent_close(a);
 	if (!j)
 		return;
-	count_death(t, "its agents end before their work is done");
+	count_death(p, j->d, "its agents end before their work is done");
 	if (unread)
 		dest_job_again(j);
 	else
@@ -187,7 +205,8 @@ find_rcpt(struct job *j, const char *addr)
 	return NULL;
 }
 
-static void
+/* False: the agent has lost its job, and maybe its life. */
+static bool
 take_result(struct agent *a, const char *line, size_t n)
 {
 	struct job *j = a->job;
@@ -196,14 +215,21 @@ take_result(struct agent *a, const char *line, size_t n)
 
 	if (agent_result_parse(&result, line, n, &err) < 0) {
 		log_warn("transport %s: agent %d: %s: %.*s", j->d->t->name, (int)a->child.pid, err, (int)(n < 200 ? n : 200), line);
-		return;
+		if (++a->garbage < GARBAGE_MAX)
+			return true;
+		log_warn("transport %s: agent %d: this is no agent, or a broken one: killed", j->d->t->name, (int)a->child.pid);
+		a->killed = true;
+		starter_kill(&a->child, SIGKILL);
+		agent_lost(a, false);
+		return false;
 	}
 	r = find_rcpt(j, result.addr);
 	if (!r)
-		return;
+		return true;
 	j->left--;
 	r->action = result_action(result.action);
 	result_set(j->m, r, j->d->t->name, j->started, result.status, result.dsn, result.relay, result.delays, result.text);
+	return true;
 }
 
 /* The agent is free: for the next job, if it may go on. */
@@ -213,7 +239,7 @@ agent_done(struct agent *a)
 	struct job *j = a->job;
 
 	a->job = NULL;
-	a->pool->t->deaths = 0;
+	a->pool->t->deaths = a->pool->deaths = 0;
 	a->used++;
 	if (a->reload != reloads || manager.stopping || (manager.max_use > 0 && a->used >= manager.max_use))
 		agent_close(a);
@@ -247,7 +273,8 @@ take_notice(struct agent *a, const char *line, size_t n)
 	}
 	if (notice.len && (host = strchr(notice.data, ' '))) {
 		*host++ = '\0';
-		notify_session(a->job->m, a->pool->t->name, notice.data, host, said.data);
+		if (a->notices++ < NOTICES_MAX)
+			notify_session(a->job->m, a->pool->t->name, notice.data, host, said.data);
 	}
 	buf_clear(&notice);
 	buf_clear(&said);
@@ -276,7 +303,8 @@ take_packet(struct agent *a, const char *p, size_t n)
 			agent_done(a);
 			return;
 		}
-		take_result(a, p, (size_t)(lf - p));
+		if (!take_result(a, p, (size_t)(lf - p)))
+			return;
 	}
 	take_notice(a, "", 0);
 	message_mark(m); /* it goes on: what is done is done */
@@ -302,7 +330,11 @@ agent_timer(struct timer *t)
 {
 	struct agent *a = HOLDER(t, struct agent, timer);
 
-	if (a->job) {
+	if (a->watch.fd < 0) {
+		log_warn("transport %s: agent %d: has not ended, killed", a->pool->t->name, (int)a->child.pid);
+		a->killed = true;
+		starter_kill(&a->child, SIGKILL);
+	} else if (a->job) {
 		log_warn("transport %s: agent %d: no end of its job after %d seconds, killed", a->pool->t->name, (int)a->child.pid,
 		    JOB_SECONDS);
 		a->killed = true;
@@ -356,6 +388,7 @@ give_job(struct agent *a)
 		dest_job_split(j);
 	}
 	a->heard = false;
+	a->garbage = a->notices = 0;
 	timer_set(&a->timer, clock_deadline(JOB_SECONDS));
 	if (starter_send(a->watch.fd, packet.data, packet.len, &fd, fd >= 0, 0) < 0)
 		agent_lost(a, true);
@@ -389,8 +422,10 @@ agent_exited(struct child *c, int status)
 	else if (WIFEXITED(status) && WEXITSTATUS(status))
 		log_warn("transport %s: agent %d: exit status %d", a->pool->t->name, (int)c->pid, WEXITSTATUS(status));
 	a->exited = true;
-	if (a->watch.fd < 0)
+	if (a->watch.fd < 0) {
+		timer_clear(&a->timer);
 		free(a);
+	}
 }
 
 static void

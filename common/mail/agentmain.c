@@ -38,6 +38,7 @@ resident(const struct agentmain *m, void *arg, struct config *config, int sock)
 	int rc = 0;
 
 	sigaction(SIGTERM, &sa, NULL);
+	proc_harden(); /* we may run as a user of this host, who is not to look into us: the file of a message names all its recipients */
 	/* a process that runs for long shall not grow for ever, nor one message take what all need */
 	if (proc_limit_memory((uint64_t)config_size(config, "default_vsz_limit")) < 0)
 		msg_warn("limit memory: %s", strerror(errno));

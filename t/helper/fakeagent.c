@@ -6,8 +6,9 @@
  *   slow...  sent after 300 ms      hang...  waits an hour      die...  dies in the middle      mute...  no result
  *
  *   relayed... passed... expanded...  sent, with that action
+ *   flood...  writes lines that are no results, without end      linger...  sent, and the process does not end when it should
  *
- * anything else is sent. Each job is noted in the file of the first argument after -b: "id sender recipient ... uid=N". FILE.pids,
+ * of user+word@domain it is the word that counts; anything else is sent. Each job is noted in the file of the first argument after -b: "id sender recipient ... uid=N". FILE.pids,
  * when it is there, gets a line from each process.
  *
  *   fakeagent -b file */
@@ -18,6 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 static void
@@ -43,9 +45,27 @@ starts(const char *s, const char *with)
 	return strncmp(s, with, strlen(with)) == 0;
 }
 
+static bool linger;
+
 static void
-answer(struct agent_reply *r, const char *addr)
+flood(void)
 {
+	char text[AGENT_PACKET];
+
+	memset(text, '\n', sizeof text);
+	memcpy(text + sizeof text / 2, "notice protocol mx.fake[192.0.2.1]:25\nsaid S: what?\n", 53);
+	while (send(0, text, sizeof text, MSG_NOSIGNAL) > 0)
+		;
+}
+
+static void
+answer(struct agent_reply *r, const char *whole)
+{
+	const char *plus = strchr(whole, '+'), *addr = plus ? plus + 1 : whole;
+
+	if (starts(addr, "flood"))
+		flood();
+	linger |= starts(addr, "linger");
 	if (starts(addr, "die"))
 		raise(SIGKILL);
 	if (starts(addr, "hang"))
@@ -53,16 +73,16 @@ answer(struct agent_reply *r, const char *addr)
 	if (starts(addr, "slow"))
 		usleep(300000);
 	if (starts(addr, "bounce"))
-		agent_reply_add(r, AGENT_BOUNCED, "5.1.1", addr, "mx.fake[192.0.2.1]:25", NULL, "550 5.1.1 no such user here");
+		agent_reply_add(r, AGENT_BOUNCED, "5.1.1", whole, "mx.fake[192.0.2.1]:25", NULL, "550 5.1.1 no such user here");
 	else if (starts(addr, "defer"))
-		agent_reply_add(r, AGENT_DEFERRED, "4.2.0", addr, "mx.fake[192.0.2.1]:25", NULL, "450 4.2.0 mailbox busy");
+		agent_reply_add(r, AGENT_DEFERRED, "4.2.0", whole, "mx.fake[192.0.2.1]:25", NULL, "450 4.2.0 mailbox busy");
 	else if (starts(addr, "down"))
-		agent_reply_add(r, AGENT_DEFERRED, "4.4.1", addr, NULL, NULL, "connect to mx.fake[192.0.2.1]:25: Connection refused");
+		agent_reply_add(r, AGENT_DEFERRED, "4.4.1", whole, NULL, NULL, "connect to mx.fake[192.0.2.1]:25: Connection refused");
 	else if (starts(addr, "relayed") || starts(addr, "expanded") || starts(addr, "passed"))
-		agent_reply_sent(r, starts(addr, "r") ? "relayed" : starts(addr, "e") ? "expanded" : "passed", "2.0.0", addr,
+		agent_reply_sent(r, starts(addr, "r") ? "relayed" : starts(addr, "e") ? "expanded" : "passed", "2.0.0", whole,
 		    "mx.fake[192.0.2.1]:25", NULL, "250 2.0.0 taken");
 	else if (!starts(addr, "mute"))
-		agent_reply_add(r, AGENT_SENT, "2.0.0", addr, "mx.fake[192.0.2.1]:25", "0.1/0.2/0.3", "250 2.0.0 taken");
+		agent_reply_add(r, AGENT_SENT, "2.0.0", whole, "mx.fake[192.0.2.1]:25", "0.1/0.2/0.3", "250 2.0.0 taken");
 }
 
 static void
@@ -97,6 +117,8 @@ main(int argc, char **argv)
 			answer(&r, j.rcpt[i].addr);
 		agent_reply_done(&r);
 	}
+	while (linger)
+		pause();
 	agent_job_free(&j);
 	agent_reply_free(&r);
 	return 0;
