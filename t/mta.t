@@ -136,6 +136,12 @@ like "$out" "service pop3s .*there is no certificate" "and says so"
 mtaconf -C "$DIR" services='a pop3s' service_pop3s='mtapop -l tls:1 -o ssl_cert=/x'
 out=$($C check 2>&1); is "$?/$out" 0/ "one that brings its own is not meant"
 mtaconf -C "$DIR" -X service_pop3s smtpd_tls_security_level; mtaconf -C "$DIR" services=a
+if [ ! -e /dev/log ]; then
+	like "$($C -o maillog_file= check 2>&1)" "warning: maillog_file is empty and there is no syslog" "a log that goes nowhere is told"
+	mtaconf -C "$DIR" services=b service_b="$T/silent"; printf '#!/bin/sh\nexit 7\n' >"$T/silent"; chmod +x "$T/silent"
+	like "$($C -o maillog_file= start 2>&1)" "exit status 7; there is no syslog .*set maillog_file" "and where the reason of a failure is to be had"
+	mtaconf -C "$DIR" services=a
+fi
 if [ "$(id -u)" -eq 0 ]; then
 	mkdir -p "$T/closed/in" && chmod 700 "$T/closed"
 	out=$($C -o queue_directory="$T/closed/in/queue" check 2>&1); is $? 78 "a queue that mail_owner cannot reach is an error"

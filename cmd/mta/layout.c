@@ -194,15 +194,18 @@ check_waiting(struct layout *l, const char *top)
 	buf_free(&word);
 }
 
-/* An empty maillog_file that mail_owner may write. */
+/* A maillog_file that mail_owner may write, or a syslog. */
 static void
 check_log(struct layout *l)
 {
 	const char *path = config_str(l->c, "maillog_file");
 	int fd;
 
-	if (!*path)
+	if (!*path) {
+		if (access("/dev/log", F_OK) < 0 && errno == ENOENT)
+			say(l, "warning: maillog_file is empty and there is no syslog (/dev/log): the log is lost");
 		return;
+	}
 	fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_EXCL | O_CLOEXEC, 0640);
 	if (fd < 0 && errno == EEXIST)
 		fd = open(path, O_WRONLY | O_APPEND | O_CLOEXEC | O_NOCTTY);

@@ -359,5 +359,7 @@ service_epitaph(const struct service *s, struct config *c, pid_t pid, int status
 	buf_truncate(&said, n);
 	if (said.len)
 		buf_addf(out, ": %s", said.data);
+	else if (!*config_str(c, "maillog_file") && WIFEXITED(status))
+		buf_addf(out, access("/dev/log", F_OK) == 0 ? "; syslog has the reason" : "; there is no syslog that would have the reason: set maillog_file");
 	buf_free(&said);
 }

@@ -163,7 +163,8 @@ check_aliases(struct check *k)
 static void
 check_local(struct check *k)
 {
-	const char *transport = config_str(k->c, "local_transport"), *agent = config_any(k->c, "local_agent"), *file = strchr(config_str(k->c, "alias_maps"), ':');
+	const char *transport = config_str(k->c, "local_transport"), *agent = config_any(k->c, "local_agent");
+	const char *file = strchr(config_str(k->c, "alias_maps"), ':');
 	struct buf path = BUF_INIT(65536);
 
 	if (!*config_str(k->c, "mydestination") || !agent || !has_word(agent, "mtadeliver") ||

@@ -58,7 +58,10 @@ option(void *arg, int letter, char *value)
 		return 0;
 	case OPT_STATUS:
 		g->status = value;
-		return status_ok(value) ? 0 : -1;
+		if (status_ok(value))
+			return 0;
+		msg_warn("--status wants the code of a failure, such as 5.7.1");
+		return -1;
 	}
 	return -1;
 }

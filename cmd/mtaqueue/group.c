@@ -57,6 +57,17 @@ groups_by(struct groups *g, const char *name)
 }
 
 const char *
+groups_keys(void)
+{
+	static struct buf list = BUF_INIT(1024);
+
+	buf_clear(&list);
+	for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++)
+		buf_addf(&list, "%s%s", i ? ", " : "", keys[i].name);
+	return list.data;
+}
+
+const char *
 group_name(const struct groups *g)
 {
 	return keys[g->by].name;

@@ -33,6 +33,7 @@ struct groups {
 void groups_init(struct groups *g, struct selection *s, const char *const *age_names);
 void groups_free(struct groups *g);
 int groups_by(struct groups *g, const char *name);   /* -1: no such key */
+const char *groups_keys(void);                        /* "queue, domain, ..." */
 const char *group_name(const struct groups *g);      /* "domain" */
 const char *group_heading(const struct groups *g);   /* "DOMAIN" */
 /* Before the first message: opens what the key needs; the queues are there even when they are empty. */

@@ -47,7 +47,9 @@ option(void *arg, int letter, char *value)
 	case OPT_TOP:
 		return num_u64(value, UINT32_MAX, &s->top);
 	case OPT_BY:
-		return groups_by(&s->groups, value);
+		if (groups_by(&s->groups, value) == 0)
+			return 0;
+		usage(s->groups.s->app, "--by: \"%s\" is not one of %s", value, groups_keys());
 	}
 	return -1;
 }

@@ -280,7 +280,7 @@ queue_paths(struct queue_paths *p, const char *dir, const char *const *names)
 	for (int i = 0; i < QUEUE_PATHS_MAX; i++)
 		free(p->text[i]);
 	*p = (struct queue_paths){ 0 };
-	for (; names[n] && n < QUEUE_PATHS_MAX; n++) {
+	for (; n < QUEUE_PATHS_MAX && names[n]; n++) {
 		buf_addf(&path, "%s/%s", dir, names[n]);
 		p->path[n] = p->text[n] = buf_steal(&path);
 	}
