@@ -146,6 +146,10 @@ if [ "$(id -u)" -eq 0 ]; then
 	mkdir -p "$T/closed/in" && chmod 700 "$T/closed"
 	out=$($C -o queue_directory="$T/closed/in/queue" check 2>&1); is $? 78 "a queue that mail_owner cannot reach is an error"
 	like "$out" "error: user [^ ]+ \(mail_owner\) cannot reach $T/closed/in/queue: $T/closed is closed to it" "that names the directory"
+	out=$(mtaconf init "$T/closed/in/mail" 2>&1); is $? 0 "mtaconf init makes a system there"
+	like "$out" "warning: user [^ ]+, who will run the servers, cannot reach" "with a warning"
+	out=$(mta -C "$T/closed/in/mail" start 2>&1); is $? 78 "that does not start"
+	like "$out" "cannot reach $T/closed/in/mail/queue: $T/closed is closed" "and says why"
 fi
 
 # --- other names, other users, wrong use ---
