@@ -214,5 +214,8 @@ fi
 if [ "$(id -u)" = 0 ]; then
 	deliver -o virtual_uid_maps=static:0 -f a@example.org alice@example.test < msg
 	is "$(cut -d' ' -f1,2 out)" "deferred 4.3.0" "a mailbox that belongs to root is refused"
+	mkdir -p closed && chmod 700 closed
+	deliver -o virtual_mailbox_base="$PWD/closed" -o virtual_uid_maps=static:12345 -o virtual_gid_maps=static:12345 -f a@example.org alice@example.test < msg
+	like "$(cat out)" "^deferred 4.*open or create maildir .*: Permission denied \(as uid 12345\)" "a directory that is closed: deferred, and told whose rights did not do"
 fi
 done_testing

@@ -233,8 +233,11 @@ open_fresh(struct maildir *m, const char *base, const char *path, bool strict, s
 	dir = walk(dir, path);
 	rc = dir < 0 ? -1 : open_parts(m, dir, strict, err);
 	saved = errno;
-	if (rc < 0 && err->len == 0)
+	if (rc < 0 && err->len == 0) {
 		buf_addf(err, "open or create maildir %s: %s", m->path, strerror(saved));
+		if (saved == EACCES || saved == EPERM) /* root's mail and default_privs: whose rights these are is not plain to see */
+			buf_addf(err, " (as uid %lu)", (unsigned long)geteuid());
+	}
 	if (dir >= 0)
 		close(dir);
 	errno = saved;
