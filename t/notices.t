@@ -99,6 +99,7 @@ is classes($n), 'protocol', 'a client that sends its login though AUTH was refus
 unlike $n, qr/am9l|Z2VoZWlt/, 'has its password hidden as well';
 unlike after($srv, "AUTH $secret"), qr/\Q$secret/, 'a password in the place of the mechanism is hidden';
 unlike after($srv, "AUTH PLAIN \x01$secret"), qr/\Q$secret/, 'so it is in a line that is no command';
+unlike after($srv, "AUTHPLAIN $secret"), qr/\Q$secret/, 'and behind a word that begins like AUTH';
 $s = dial($srv); ehlo($s); cmd($s, $_) for @mail, 'RCPT TO:<nosuch@example.com>', 'DATA', 'Subject: secret1', 'Help me secret2', '', 'mail secret3', '.';
 $n = notice($srv, $s);
 is classes($n), 'bounce protocol', 'a client that sends its message though DATA was refused';

@@ -120,7 +120,7 @@ record_command(struct session *s, const struct smtp_command *c, bool known)
 	if (smtp_verb_is(c, "AUTH")) {
 		mech = mechanism(c);
 		transcript_addf(t, TRANSCRIPT_CLIENT, "AUTH%s%s (what follows is not shown)", mech ? " " : "", mech ? mech : "");
-	} else if (!known && (s->record.in_doubt || s->record.login)) {
+	} else if (!known && (s->record.in_doubt || s->record.login || (c->verb_len > 4 && strncasecmp(c->verb, "AUTH", 4) == 0))) {
 		hidden_line(s, c->verb_len + c->arg_len);
 	} else if (known && s->record.in_doubt) {
 		transcript_addf(t, TRANSCRIPT_CLIENT, "%.*s%s", (int)c->verb_len, c->verb, c->arg_len ? " (arguments are not shown)" : "");
