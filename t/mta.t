@@ -131,6 +131,7 @@ mtaconf -C "$DIR" services='a pop3s submissions' smtpd_tls_cert_file= smtpd_tls_
 out=$($C check 2>&1); is $? 78 "a service for TLS alone without a certificate is an error"
 like "$out" "error: service pop3s .*there is no certificate: set smtpd_tls_cert_file" "that says what to do"
 like "$out" "warning: service submissions .*there is no certificate" "submissions starts, and is of no use"
+$C set-permissions; is $? 0 "for set-permissions it is none"
 out=$($C start 2>&1); is $? 78 "start finds it, too"
 like "$out" "service pop3s .*there is no certificate" "and says so"
 mtaconf -C "$DIR" services='a pop3s' service_pop3s='mtapop -l tls:1 -o ssl_cert=/x'

@@ -218,7 +218,8 @@ check(const struct options *o, struct config *c, bool fix)
 		msg_warn("error: %s", err.data);
 		errors++;
 	}
-	errors += services_check(&l, c, warn_line);
+	if (!fix)
+		errors += services_check(&l, c, warn_line);
 	services_free(&l);
 	buf_free(&err);
 	r = fix ? EX_OK : run(c, "mtaconf", "check", NULL);
