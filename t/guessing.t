@@ -37,7 +37,7 @@ for my $k (0 .. $connections - 1) {
         while (<$s>) { last if /^DONE/ }
         print $s "VERSION\t1\t1\nCPID\t$$\n";
         for my $i (@mine) {
-            my $ip = $ips eq 'one' ? '192.0.2.66' : $ips eq 'v6' ? sprintf '2001:db8:0:1::%x', $i : sprintf '10.%d.%d.%d', $i >> 16, $i >> 8 & 255, $i & 255;
+            my $ip = $ips eq 'one' ? '192.0.2.66' : $ips eq 'v6' ? sprintf '2001:db8:0:1::%x:%x', $i >> 16, $i & 65535 : sprintf '10.%d.%d.%d', $i >> 16, $i >> 8 & 255, $i & 255;
             my $u = $user; $u =~ s/%/$i/;
             print $s "AUTH\t$i\tPLAIN\tservice=x\trip=$ip\tresp=" . encode_base64("\0$u\0guess$i", '') . "\n" or last;
             my $l = <$s> // last;

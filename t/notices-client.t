@@ -33,11 +33,13 @@ smtp_sasl_password_maps = inline:{[127.0.0.1]:$(cat "$T/login.port")=joe:geheim,
 END
 mail_start
 
+settled() { [ ! -e "$QUEUE/incoming/$ID" ] && [ ! -e "$QUEUE/active/$ID" ]; }
 # to NAME [SENDER]: a message to x@NAME.test; its ID in $ID, the notice in $NOTICE, "" when there was none
 to() {
 	rm -f "$QUEUE/state/notices-delivery"
 	ID=$(printf 'Subject: the subject\n\nthe message\n' | mtaqueue -C "$DIR" add -f "${2-me@example.com}" "x@$1.test")
 	wait_for 15 grep -q "$ID: to=<x@$1.test>.*status=" "$LOG"
+	wait_for 15 settled # a notice follows the results
 	NOTICE=
 	n=$(sed -n "s/.*$ID: postmaster notice (protocol): errors of [^ ]*: //p" "$LOG")
 	[ -n "$n" ] || return 0
@@ -84,6 +86,7 @@ for i in 1 2 3 4 5 6 7; do
 	id=$(printf 'a: b\n\n' | mtaqueue -C "$DIR" add -f me@example.com "x$i@syntax.test")
 	wait_for 15 grep -q "$id: to=<x$i@syntax.test>.*status=" "$LOG"
 done
+ID=$id; wait_for 15 settled
 is "$(($(grep -c "postmaster notice" "$LOG") - before))" 5 "of seven in a row five are told"
 like "$(cat "$QUEUE/state/notices-delivery")" " 0*2$" "and two are counted"
 mail_stop
