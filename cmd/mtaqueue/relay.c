@@ -27,6 +27,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#define GUEST_NICE 10             /* mail comes before who looks at it */
 #define CPU_SECONDS 600           /* of one request */
 #define TICK_MS 1000              /* a signal that comes just before poll(2) is noticed then */
 #define GRACE 2                   /* seconds for what is under way when the mail system stops */
@@ -127,6 +128,7 @@ settle(pid_t parent, const int out[2], uint64_t memory)
 	for (int fd = 3; fd < 1024 && close_range(3, ~0U, 0) < 0; fd++)
 		close(fd);
 	setrlimit(RLIMIT_CPU, &cpu);
+	(void)!nice(GUEST_NICE);
 	(void)proc_limit_memory(memory);
 }
 
