@@ -23,7 +23,11 @@ check() {
 		[ ! -s log ] || diag "log: $(cat log)"
 	fi
 }
-port() { perl -MIO::Socket::INET -e 'print IO::Socket::INET->new(Listen => 1, LocalAddr => "127.0.0.1")->sockport'; }
+# One that is free on all addresses, and not of those that the kernel gives to connections of others meanwhile.
+port() {
+	perl -MIO::Socket::INET -e 'for (1..200) { my $p = 15000 + int rand 17000;
+		print $p and exit if IO::Socket::INET->new(Listen => 1, LocalAddr => "0.0.0.0", LocalPort => $p) }'
+}
 # talk PORT LINE... - says the lines, prints what comes back
 talk() {
 	where=$1
