@@ -158,8 +158,9 @@ is after($srv, 'WIZ'), '', 'an empty error_notice_recipient: nobody is told';
 stop_server($srv);
 SKIP: {
     $srv = start_server(@all);
-    rmdir "$srv->{dir}/queue/state"; open my $f, '>', "$srv->{dir}/queue/state" or die; close $f;
-    $s = dial($srv); ehlo($s); cmd($s, 'WIZ');
+    $s = dial($srv); ehlo($s); # the server has made the directory by now
+    rmdir "$srv->{dir}/queue/state"; open my $f, '>', "$srv->{dir}/queue/state" or die "queue/state: $!"; close $f;
+    cmd($s, 'WIZ');
     like cmd($s, 'QUIT'), qr/^221 /, 'where the notice cannot be written, the session ends as ever';
     ok wait_for(sub { logged($srv) =~ /warning: postmaster notice about localhost\S* not sent: / }, 5), 'and the log says so';
     stop_server($srv);
