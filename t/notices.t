@@ -156,6 +156,13 @@ stop_server($srv);
 $srv = start_server(@all, error_notice_recipient => '');
 is after($srv, 'WIZ'), '', 'an empty error_notice_recipient: nobody is told';
 stop_server($srv);
+$srv = start_server(@all);
+my $closed = () = logged($srv) =~ /disconnect from/g;
+close(IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $srv->{port})) for 1 .. 20;
+wait_for(sub { my $n = () = logged($srv) =~ /disconnect from/g; $n >= $closed + 20 }, 10);
+is queue_text($srv), '', 'who only looks whether the port is open is no error';
+unlike logged($srv), qr/synchronization|pipelining/, 'nor does the log say so';
+stop_server($srv);
 SKIP: {
     $srv = start_server(@all);
     $s = dial($srv); ehlo($s); # the server has made the directory by now

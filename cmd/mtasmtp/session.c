@@ -398,6 +398,16 @@ implicit_tls(struct session *s)
 	return 0;
 }
 
+/* Before the greeting. Who has gone already, as those do who only look whether the port is open, does not. */
+static bool
+speaks_first(struct session *s)
+{
+	char *data;
+	size_t n;
+
+	return !s->local && s->set->forbid_pipelining && io_input_waits(s->io) && io_peek(s->io, &data, &n) > 0;
+}
+
 void
 session_serve(struct session *s, const struct server_peer *peer)
 {
@@ -408,7 +418,7 @@ session_serve(struct session *s, const struct server_peer *peer)
 		log_disconnect(s);
 		return;
 	}
-	if (!s->local && s->set->forbid_pipelining && io_input_waits(s->io))
+	if (speaks_first(s))
 		refuse_early_input(s);
 	else
 		reply(s, 220, NULL, "%s", s->set->banner);
