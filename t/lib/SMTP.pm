@@ -72,6 +72,8 @@ sub start_server {
     my $dir = delete $cf{dir} // new_dir(%cf);
     my @unix = -S "$dir/queue/public/submit" ? () : ('-l', "unix:$dir/queue/public/submit"); # of another server
     my $port = free_port();
+    my $gone = sub { my $n = () = logged({ dir => $dir }) =~ /disconnect from/g; $n };
+    my $before = $gone->();
     my $pid = fork // die "fork: $!";
     if (!$pid) {
         open STDIN, '<', '/dev/null';
@@ -83,6 +85,8 @@ sub start_server {
         waitpid($pid, WNOHANG) == $pid and die "mtasmtp ended: " . logged({ dir => $dir });
         IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $port) }, 10);
     die "mtasmtp does not listen: " . logged({ dir => $dir }) unless $up;
+    close $up;
+    wait_for(sub { $gone->() > $before }, 2); # that session is not to be taken for one of the test's
     { dir => $dir, port => $port, pid => $pid };
 }
 
