@@ -82,7 +82,8 @@ test_ids(void)
 	enum { N = 100000 };
 	struct strmap *seen = strmap_new();
 	char id[QUEUE_ID_MAX + 1], last[QUEUE_ID_MAX + 1] = "";
-	bool sorted = true, unique = true;
+	bool sorted = true;
+	int repeated = 0;
 	int64_t before = clock_real(), t;
 	int fds[2], status;
 	char child[QUEUE_ID_MAX + 1] = "";
@@ -90,13 +91,14 @@ test_ids(void)
 	for (int i = 0; i < N; i++) {
 		queue_id_new(id);
 		sorted = sorted && strncmp(id, last, 10) > 0;
-		unique = unique && strmap_set(seen, id + 10, seen) == NULL;
+		repeated += strmap_set(seen, id + 10, seen) != NULL;
 		strcpy(last, id);
 	}
 	strmap_free(&seen, NULL);
 	ok(strlen(id) == 17 && envelope_id_ok(id, 17), "an ID has 17 letters and digits: %s", id);
 	ok(sorted, "%d IDs sort in the order they were made", N);
-	ok(unique, "their random parts differ");
+	/* 40 bits: of 100,000 two are alike in one run of 200, and the time before them still makes the IDs differ */
+	ok(repeated < 4, "their random parts differ, but for %d", repeated);
 	t = queue_id_time(id);
 	ok(t >= before && t < clock_real() + N + 1000000, "the time can be read from an ID");
 	is_num(queue_id_time("short"), -1, "a foreign ID has no time");
